@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Checking a problem and filling in what it leaves at 0. */
+#ifndef RWKV6_SRC_PROBLEM_H
+#define RWKV6_SRC_PROBLEM_H
+
+#include "tensor.h"
+
+/*
+ * Checks every field of `problem` (whose size may be that of an older header) and writes a complete copy to `resolved`: strides
+ * filled in, cu_seqlens still the caller's pointer. All extents in bytes are proven to fit int64_t and size_t.
+ */
+rwkv6_status rwkv6_problem_resolve(const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_problem *resolved,
+                                   rwkv6_error *error);
+
+/* First token and length of sequence n of a resolved problem. */
+typedef struct rwkv6_sequence {
+  int64_t begin;
+  int64_t length;
+} rwkv6_sequence;
+
+static inline rwkv6_sequence rwkv6_problem_sequence(const rwkv6_problem *problem, int64_t n) {
+  if (problem->cu_seqlens) {
+    const rwkv6_sequence ragged = {problem->cu_seqlens[n], problem->cu_seqlens[n + 1] - problem->cu_seqlens[n]};
+    return ragged;
+  }
+  const int64_t length = problem->tokens / problem->sequences;
+  const rwkv6_sequence equal = {n * length, length};
+  return equal;
+}
+
+/* Tokens of the longest sequence; 0 if all are empty. */
+int64_t rwkv6_problem_longest(const rwkv6_problem *problem);
+
+/* What a call handed in against what the plan's problem wants: present, absent, aligned, not overlapping; with
+ * RWKV6_CHECK_VALUES also the values. */
+rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
+                                 rwkv6_error *error);
+
+#endif
