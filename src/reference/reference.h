@@ -31,8 +31,8 @@ void rwkv6_reference_views(const rwkv6_problem *problem, rwkv6_operation operati
 /* Tokens per chunk that chunk_* use: the problem's, or the automatic choice, and never more than the longest sequence. */
 int64_t rwkv6_reference_chunk_length(const rwkv6_problem *problem);
 
-#define RWKV6_REFERENCE_DECLARE(operation, suffix) \
-  size_t rwkv6_##operation##_workspace_##suffix(const rwkv6_problem *problem); \
+#define RWKV6_REFERENCE_DECLARE(operation, suffix)                                                                             \
+  size_t rwkv6_##operation##_workspace_##suffix(const rwkv6_problem *problem);                                                 \
   void rwkv6_##operation##_##suffix(const rwkv6_reference_call *call);
 
 RWKV6_REFERENCE_DECLARE(recurrent_forward, float)

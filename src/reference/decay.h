@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* From w, in any of its three forms, to the decay factor d of a token and key channel, and back for the gradient. */
+#ifndef RWKV6_SRC_REFERENCE_DECAY_H
+#define RWKV6_SRC_REFERENCE_DECAY_H
+
+#include <math.h>
+
+#include "reference/rows.h"
+
+static inline double decay_factor(rwkv6_decay form, double w) {
+  return form == RWKV6_DECAY_RAW ? exp(-exp(w)) : exp(w);
+}
+
+/*
+ * d[count][K] = decay factors of positions begin .. begin + count - 1.
+ *
+ * carry[K] keeps what the rounding of the last factor lost and hands it to the next one. So the product of any run of factors
+ * is right to a unit or two in the last place, however long the run: without it a channel with w = -1e-7 at every token, whose
+ * factor rounds to 1 - 1.19e-7, would after 65,536 tokens be off by 1e-3 in float. The carry is relative and a factor 0
+ * stays exactly 0. Set it to 0 where a sweep over tokens starts; a NaN is not handed on.
+ */
+static inline void load_decays(real *d, double *carry, const strand *s, int64_t begin, int64_t count) {
+  const rwkv6_decay form = s->call->problem->decay;
+  const int64_t key_dim = s->call->problem->key_dim;
+  load_rows(d, s, RWKV6_TENSOR_W, begin, count, key_dim);
+  if (form == RWKV6_DECAY_FACTOR) return;
+  for (int64_t i = 0; i < count * key_dim; ++i) {
+    double *lost = &carry[i % key_dim];
+    const double exact = decay_factor(form, d[i]) * (1 + *lost);
+    d[i] = (real)exact;
+    *lost = exact - d[i];
+    if (isnan(*lost)) *lost = 0;
+  }
+}
+
+/*
+ * The gradient of w from that of log d: the same in log form; in raw form log d = -exp(w), and a factor that is 0 in `real`
+ * gives exactly 0 where the product would be 0 * inf.
+ */
+static inline void decay_gradient(real *dw, const strand *s, int64_t begin, int64_t count, const real *d, real *w) {
+  const int64_t size = count * s->call->problem->key_dim;
+  if (s->call->problem->decay != RWKV6_DECAY_RAW) return;
+  load_rows(w, s, RWKV6_TENSOR_W, begin, count, s->call->problem->key_dim);
+  for (int64_t i = 0; i < size; ++i) dw[i] = d[i] == 0 ? (real)0 : dw[i] * (real)-exp(w[i]);
+}
+
+#endif
