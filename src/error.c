@@ -42,7 +42,7 @@ void *rwkv6_alloc(size_t count, size_t size, const char *what, rwkv6_error *erro
                what);
     return NULL;
   }
-  const size_t bytes = count * size ? count * size : 1;
+  const size_t bytes = count && size ? count * size : 1;
   void *memory = calloc(1, bytes);
   if (!memory) rwkv6_fail_memory(error, bytes, what);
   return memory;

@@ -6,9 +6,9 @@
 #include "rwkv6/rwkv6.h"
 
 #ifdef __GNUC__
-#define RWKV6_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define RWKV6_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define RWKV6_PRINTF(format, first)
+#define RWKV6_PRINTF(text, first)
 #endif
 
 /* Writes status and text into `error` (may be NULL) and returns `status`, so that callers can `return rwkv6_fail(...)`. */

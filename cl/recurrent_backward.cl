@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Gradients token by token, for any device: OpenCL C 1.2, no extension. Row k of S and of its gradient G needs nothing of other
+ * rows for dr, dk, dw and du, so a work-group owns ROWS_PER_GROUP rows of one head of one sequence and every sum over the value
+ * channels stays inside it. (dv sums over rows: recurrent_forward.cl computes it.)
+ *
+ *     S_t = diag(d_t) S_{t-1} + k_t v_t^T                G_{t-1} = diag(d_t) G_t + scale r_t do_t^T        G_last = dfinal_state
+ *     dr_t = scale (S_{t-1} do_t + u k_t (v_t . do_t))   dk_t = G_t v_t + scale u r_t (v_t . do_t)
+ *     dw_t = (d d_t / d w_t) sum_v S_{t-1} G_t           du   = scale sum_t r_t k_t (v_t . do_t)
+ *
+ * G runs from the last step to the first, so S is needed backwards: recurrent_backward_states writes S every SPAN steps (a
+ * checkpoint), and recurrent_backward rebuilds each span from its checkpoint: once to have S every BLOCK steps in registers,
+ * then block by block to have it at every step.
+ *
+ * Work-item (row, lane) holds row `row`, value channels lane, lane + LANES, ...: ITEM_COLUMNS of them.
+ */
+#include "decay.h"
+#include "sequence.h"
+#include "storage.h"
+
+#ifndef KEY_DIM
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM
+#define VALUE_DIM 64
+#endif
+#ifndef WORK_GROUP /* work-items; a power of 2 */
+#define WORK_GROUP 64
+#endif
+#ifndef LANES /* work-items that share a row; a power of 2 that divides WORK_GROUP */
+#define LANES 16
+#endif
+#ifndef SPAN /* steps between checkpoints; a multiple of BLOCK */
+#define SPAN 64
+#endif
+#ifndef BLOCK /* steps whose states a work-item keeps at once */
+#define BLOCK 8
+#endif
+
+#define ROWS_PER_GROUP (WORK_GROUP / LANES)
+#define ITEM_COLUMNS ((VALUE_DIM + LANES - 1) / LANES)
+#define ROW_TILES ((KEY_DIM + ROWS_PER_GROUP - 1) / ROWS_PER_GROUP)
+#define BLOCKS (SPAN / BLOCK)
+#define TILE (BLOCK * ROWS_PER_GROUP)
+
+/* The place of a work-item: its head, its row, its first value channel. */
+typedef struct place_t {
+  sequence_t s;
+  index_t n, head;
+  int row_in_group, row, lane, reverse;
+} place_t;
+
+static inline place_t find_place(global const long4 *sequences, index_t length, index_t checkpoints, index_t heads, int reverse,
+                                 index_t first_group) {
+  place_t p;
+  const index_t group = first_group + (index_t)get_group_id(0);
+  const index_t sequence_head = group / ROW_TILES;
+  p.n = sequence_head / heads;
+  p.head = sequence_head - p.n * heads;
+  p.s = sequence_of(sequences, p.n, length, checkpoints);
+  p.row_in_group = (int)get_local_id(0) / LANES;
+  p.lane = (int)get_local_id(0) - p.row_in_group * LANES;
+  p.row = (int)(group - sequence_head * ROW_TILES) * ROWS_PER_GROUP + p.row_in_group;
+  p.reverse = reverse;
+  return p;
+}
+
+/* Offset of this work-item's row in state `state` of [states, heads, K, V]. */
+static inline index_t state_row(place_t p, index_t heads, index_t state) {
+  return ((state * heads + p.head) * KEY_DIM + p.row) * VALUE_DIM;
+}
+
+/* A row of a state, or zeros where there is none. */
+static inline void load_row(float *values, global const float *row, place_t p, bool present) {
+#pragma unroll
+  for (int e = 0; e < ITEM_COLUMNS; e++) {
+    const int column = p.lane + e * LANES;
+    values[e] = present && p.row < KEY_DIM && column < VALUE_DIM ? row[column] : 0.0f;
+  }
+}
+
+static inline void store_row(const float *values, global float *row, place_t p) {
+#pragma unroll
+  for (int e = 0; e < ITEM_COLUMNS; e++) {
+    const int column = p.lane + e * LANES;
+    if (p.row < KEY_DIM && column < VALUE_DIM) row[column] = values[e];
+  }
+}
+
+/* The value channels of this work-item at one token, zeros beyond VALUE_DIM. */
+static inline void load_values(float *values, global const dtype_t *x, layout_t x_at, place_t p, index_t token) {
+#pragma unroll
+  for (int e = 0; e < ITEM_COLUMNS; e++) {
+    const int column = p.lane + e * LANES;
+    values[e] = column < VALUE_DIM ? load_d(x + row_at(x_at, token, p.head) + column) : 0.0f;
+  }
+}
+
+/* One channel row of the group for each of `count` steps, [BLOCK][ROWS_PER_GROUP]; zeros in rows beyond KEY_DIM. */
+static inline void load_tile(local float *tile, global const dtype_t *x, layout_t x_at, place_t p, index_t step, int count) {
+  for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
+    const int t = i / ROWS_PER_GROUP;
+    const int row_in_group = i - t * ROWS_PER_GROUP;
+    const int row = p.row - p.row_in_group + row_in_group;
+    tile[i] = row < KEY_DIM ? load_d(x + row_at(x_at, token_of(p.s, step + t, p.reverse), p.head) + row) : 0.0f;
+  }
+}
+
+static inline void load_decay_tile(local float *tile, global const w_dtype_t *w, layout_t w_at, place_t p, index_t step,
+                                   int count) {
+  for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
+    const int t = i / ROWS_PER_GROUP;
+    const int row_in_group = i - t * ROWS_PER_GROUP;
+    const int row = p.row - p.row_in_group + row_in_group;
+    const index_t token = token_of(p.s, step + t, p.reverse);
+    tile[i] = row < KEY_DIM ? decay_factor(load_w(w + row_at(w_at, token, p.head) + row)) : 0.0f;
+  }
+}
+
+/* S over `count` steps: one step is S = d S + k v^T for this work-item's row. */
+static inline void advance(float *state, local const float *k_tile, local const float *d_tile, global const dtype_t *v,
+                           layout_t v_at, place_t p, index_t step, int count) {
+  for (int t = 0; t < count; t++) {
+    const float k_t = k_tile[t * ROWS_PER_GROUP + p.row_in_group];
+    const float d_t = d_tile[t * ROWS_PER_GROUP + p.row_in_group];
+    float v_t[ITEM_COLUMNS];
+    load_values(v_t, v, v_at, p, token_of(p.s, step + t, p.reverse));
+#pragma unroll
+    for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = d_t * state[e] + k_t * v_t[e];
+  }
+}
+
+/*
+ * checkpoints [all checkpoints, heads, K, V]: checkpoint i of a sequence is the state before step (i + 1) * SPAN. Sequences of
+ * length l have ceil(l / SPAN) - 1 of them; the state before step 0 is the initial state.
+ * first_step and last_step are multiples of SPAN; a launch that begins after step 0 begins from a checkpoint.
+ */
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_backward_states(
+    global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w, layout_t w_at,
+    global const float *initial, long initial_at, global float *checkpoints, long checkpoints_at, global const long4 *sequences,
+    long length, long checkpoints_each, long heads, int reverse, long first_step, long last_step, long first_group) {
+  local float k_tile[TILE];
+  local float d_tile[TILE];
+  const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
+  global float *kept = checkpoints + checkpoints_at;
+  float state[ITEM_COLUMNS];
+  if (first_step == 0)
+    load_row(state, initial + initial_at + state_row(p, heads, p.n), p, initial != 0);
+  else
+    load_row(state, kept + state_row(p, heads, p.s.first_checkpoint + first_step / SPAN - 1), p, first_step < p.s.length);
+
+  const index_t end = min(p.s.length, (index_t)last_step);
+  for (index_t step = first_step; step < end; step += BLOCK) {
+    const int count = (int)min((index_t)BLOCK, end - step);
+    load_tile(k_tile, k, k_at, p, step, count);
+    load_decay_tile(d_tile, w, w_at, p, step, count);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    advance(state, k_tile, d_tile, v, v_at, p, step, count);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const index_t next = step + BLOCK;
+    const index_t span = next / SPAN;
+    if (span * SPAN == next && next < p.s.length) store_row(state, kept + state_row(p, heads, p.s.first_checkpoint + span - 1), p);
+  }
+}
+
+/* The four sums over value channels of a step, from LANES partial sums each; lane sums are [BLOCK][WORK_GROUP]. */
+static inline float sum_lanes(local const float *partial, int t, int row_in_group) {
+  float sum = 0.0f;
+  for (int lane = 0; lane < LANES; lane++) sum += partial[t * WORK_GROUP + row_in_group * LANES + lane];
+  return sum;
+}
+
+/*
+ * du_partial [sequences, heads, K]: sums over the tokens of one sequence, added up over launches.
+ * carry      [carries, heads, K, V] or NULL: G of sequences that go on in the next launch, which has the earlier steps.
+ * first_step and last_step are multiples of SPAN (last_step may be past the end). Launches go from the last steps to the first.
+ */
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_backward(
+    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
+    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *initial, long initial_at,
+    global const dtype_t *dout, layout_t do_at, global const float *dfinal, long dfinal_at, global dtype_t *dr, layout_t dr_at,
+    global dtype_t *dk, layout_t dk_at, global w_dtype_t *dw, layout_t dw_at, global const float *checkpoints,
+    long checkpoints_at, global float *du_partial, long du_partial_at, global float *carry, long carry_at,
+    global const long4 *sequences, long length, long checkpoints_each, long heads, int reverse, float scale, long first_step,
+    long last_step, long first_group) {
+  local float r_tile[TILE];
+  local float k_tile[TILE];
+  local float d_tile[TILE];
+  local float state_do[BLOCK * WORK_GROUP];   /* S_{t-1} do_t */
+  local float gradient_v[BLOCK * WORK_GROUP]; /* G_t v_t */
+  local float state_gradient[BLOCK * WORK_GROUP]; /* <S_{t-1}, G_t> */
+  local float v_do[BLOCK * WORK_GROUP];       /* v_t . do_t */
+
+  const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
+  const int item = get_local_id(0);
+  const bool active = first_step == 0 || first_step < p.s.length; /* else all its steps belong to later launches */
+  const bool continued = last_step < p.s.length; /* a launch before this one had the later steps */
+  global float *carried = carry + carry_at + state_row(p, heads, p.s.carry);
+
+  float gradient[ITEM_COLUMNS];
+  if (continued)
+    load_row(gradient, carried, p, true);
+  else
+    load_row(gradient, dfinal + dfinal_at + state_row(p, heads, p.n), p, active && dfinal != 0);
+  float du_sum = 0.0f; /* of row `item` of the group, in work-items below ROWS_PER_GROUP */
+
+  const index_t end = min(p.s.length, (index_t)last_step);
+  for (index_t span = (end + SPAN - 1) / SPAN - 1; span * SPAN >= first_step; span--) {
+    const index_t begin = span * SPAN;
+    const int steps = (int)min((index_t)SPAN, end - begin);
+    const int blocks = (steps + BLOCK - 1) / BLOCK;
+    float state[ITEM_COLUMNS];
+    float at_block[BLOCKS][ITEM_COLUMNS];
+    if (span == 0)
+      load_row(state, initial + initial_at + state_row(p, heads, p.n), p, initial != 0);
+    else
+      load_row(state, checkpoints + checkpoints_at + state_row(p, heads, p.s.first_checkpoint + span - 1), p, true);
+
+    for (int b = 0; b < blocks; b++) {
+      for (int e = 0; e < ITEM_COLUMNS; e++) at_block[b][e] = state[e];
+      if (b == blocks - 1) break;
+      load_tile(k_tile, k, k_at, p, begin + b * BLOCK, BLOCK);
+      load_decay_tile(d_tile, w, w_at, p, begin + b * BLOCK, BLOCK);
+      barrier(CLK_LOCAL_MEM_FENCE);
+      advance(state, k_tile, d_tile, v, v_at, p, begin + b * BLOCK, BLOCK);
+      barrier(CLK_LOCAL_MEM_FENCE);
+    }
+
+    for (int b = blocks - 1; b >= 0; b--) {
+      const index_t step = begin + b * BLOCK;
+      const int count = min(BLOCK, steps - b * BLOCK);
+      load_tile(r_tile, r, r_at, p, step, count);
+      load_tile(k_tile, k, k_at, p, step, count);
+      load_decay_tile(d_tile, w, w_at, p, step, count);
+      barrier(CLK_LOCAL_MEM_FENCE);
+
+      float history[BLOCK][ITEM_COLUMNS]; /* S_{t-1} */
+      for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = at_block[b][e];
+#pragma unroll
+      for (int t = 0; t < BLOCK; t++) { /* constant bounds keep the history in registers */
+        if (t >= count) break;
+#pragma unroll
+        for (int e = 0; e < ITEM_COLUMNS; e++) history[t][e] = state[e];
+        advance(state, k_tile + t * ROWS_PER_GROUP, d_tile + t * ROWS_PER_GROUP, v, v_at, p, step + t, 1);
+      }
+
+#pragma unroll
+      for (int t = BLOCK - 1; t >= 0; t--) {
+        if (t >= count) continue;
+        const index_t token = token_of(p.s, step + t, reverse);
+        const float r_t = scale * r_tile[t * ROWS_PER_GROUP + p.row_in_group];
+        const float d_t = d_tile[t * ROWS_PER_GROUP + p.row_in_group];
+        float v_t[ITEM_COLUMNS], do_t[ITEM_COLUMNS];
+        load_values(v_t, v, v_at, p, token);
+        load_values(do_t, dout, do_at, p, token);
+        float s_do = 0.0f, g_v = 0.0f, s_g = 0.0f, vd = 0.0f;
+#pragma unroll
+        for (int e = 0; e < ITEM_COLUMNS; e++) {
+          s_do += history[t][e] * do_t[e];
+          g_v += gradient[e] * v_t[e];
+          s_g += history[t][e] * gradient[e];
+          vd += v_t[e] * do_t[e];
+          gradient[e] = d_t * gradient[e] + r_t * do_t[e];
+        }
+        state_do[t * WORK_GROUP + item] = s_do;
+        gradient_v[t * WORK_GROUP + item] = g_v;
+        state_gradient[t * WORK_GROUP + item] = s_g;
+        v_do[t * WORK_GROUP + item] = vd;
+      }
+      barrier(CLK_LOCAL_MEM_FENCE);
+
+      /* One work-item a (step, row). It overwrites r_tile, which only it reads here, with its term of du. */
+      for (int i = item; i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
+        const int t = i / ROWS_PER_GROUP;
+        const int row_in_group = i - t * ROWS_PER_GROUP;
+        const int row = p.row - p.row_in_group + row_in_group;
+        const float r_t = r_tile[i], k_t = k_tile[i];
+        const float vd = scale * sum_lanes(v_do, t, row_in_group);
+        r_tile[i] = r_t * k_t * vd;
+        if (row >= KEY_DIM) continue;
+        const index_t token = token_of(p.s, step + t, reverse);
+        const float u_vd = u[u_at + p.head * KEY_DIM + row] * vd;
+        const float w_t = load_w(w + row_at(w_at, token, p.head) + row);
+        store_d(dr + row_at(dr_at, token, p.head) + row, scale * sum_lanes(state_do, t, row_in_group) + u_vd * k_t);
+        store_d(dk + row_at(dk_at, token, p.head) + row, sum_lanes(gradient_v, t, row_in_group) + u_vd * r_t);
+        store_w(dw + row_at(dw_at, token, p.head) + row,
+                decay_gradient(w_t, d_tile[i]) * sum_lanes(state_gradient, t, row_in_group));
+      }
+      barrier(CLK_LOCAL_MEM_FENCE);
+
+      if (item < ROWS_PER_GROUP) {
+        float block_sum = 0.0f;
+        for (int t = 0; t < count; t++) block_sum += r_tile[t * ROWS_PER_GROUP + item];
+        du_sum += block_sum;
+      }
+      barrier(CLK_LOCAL_MEM_FENCE);
+    }
+  }
+
+  if (active && first_step > 0) store_row(gradient, carried, p);
+  const int du_row = p.row - p.row_in_group + item;
+  if (active && item < ROWS_PER_GROUP && du_row < KEY_DIM) {
+    global float *sum = du_partial + du_partial_at + (p.n * heads + p.head) * KEY_DIM + du_row;
+    *sum = continued ? *sum + du_sum : du_sum;
+  }
+}
+
+/* du [heads, K] = sum over sequences of du_partial, in order, with the rounding error of each addition carried along. */
+kernel void recurrent_backward_du(global const float *du_partial, long du_partial_at, global float *du, long du_at, long sequences,
+                                  long heads_key) {
+  const index_t i = (index_t)get_global_id(0);
+  if (i >= heads_key) return;
+  float sum = 0.0f, lost = 0.0f;
+  for (index_t n = 0; n < sequences; n++) {
+    const float term = du_partial[du_partial_at + n * heads_key + i] - lost;
+    const float next = sum + term;
+    lost = (next - sum) - term;
+    sum = next;
+  }
+  du[du_at + i] = sum;
+}

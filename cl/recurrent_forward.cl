@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RWKV-6 token by token, for any device: OpenCL C 1.2, no extension.
+ *
+ *     o_t = out_scale * (r_t^T S_{t-1} + (sum_c r u k') v_t)      k' = in_scale * k
+ *     S_t = diag(decay_t) S_{t-1} + k'_t v_t^T
+ *
+ * Forward passes out_scale = scale and in_scale = 1. Backward uses the same kernel for dv and dinitial_state, which are this very
+ * recurrence run the other way round with k in the place of r, r in that of k and do in that of v (docs/algorithm.md, "The
+ * duality"): there out_scale = 1 and in_scale = scale.
+ *
+ * A work-group owns COLUMNS value channels of one head of one sequence: PARTS x COLUMNS work-items, each with ROWS key channels
+ * of one column of S in registers. r, k' and the decay of BLOCK tokens at a time go to local memory.
+ */
+#include "decay.h"
+#include "sequence.h"
+#include "storage.h"
+
+#ifndef KEY_DIM
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM
+#define VALUE_DIM 64
+#endif
+#ifndef WORK_GROUP /* work-items; a power of 2 */
+#define WORK_GROUP 64
+#endif
+#ifndef COLUMNS /* value channels of a work-group; a power of 2 that divides WORK_GROUP */
+#define COLUMNS 16
+#endif
+#ifndef BLOCK /* tokens per trip to local memory; divides WORK_GROUP */
+#define BLOCK 16
+#endif
+
+#define PARTS (WORK_GROUP / COLUMNS)
+#define ROWS ((KEY_DIM + PARTS - 1) / PARTS)
+#define PADDED_KEY (ROWS * PARTS) /* channels from KEY_DIM on hold zeros */
+#define TILES ((VALUE_DIM + COLUMNS - 1) / COLUMNS)
+#define BONUS_PARTS (WORK_GROUP / BLOCK)
+
+/* Tokens `step` to `step + count` of one head: r, k' and decay factors, [BLOCK][PADDED_KEY]. */
+static inline void load_block(local float *r_tile, local float *k_tile, local float *d_tile, global const dtype_t *r, layout_t r_at,
+                              global const dtype_t *k, layout_t k_at, global const w_dtype_t *w, layout_t w_at, sequence_t s,
+                              index_t head, index_t step, int count, int reverse, float in_scale) {
+  for (int i = get_local_id(0); i < count * PADDED_KEY; i += WORK_GROUP) {
+    const int t = i / PADDED_KEY;
+    const int c = i - t * PADDED_KEY;
+    const index_t token = token_of(s, step + t, reverse);
+    const bool real_channel = c < KEY_DIM;
+    r_tile[i] = real_channel ? load_d(r + row_at(r_at, token, head) + c) : 0.0f;
+    k_tile[i] = real_channel ? in_scale * load_d(k + row_at(k_at, token, head) + c) : 0.0f;
+    d_tile[i] = real_channel ? decay_factor(load_w(w + row_at(w_at, token, head) + c)) : 0.0f;
+  }
+}
+
+/* BONUS_PARTS partial sums of r u k' for each token of the block: [BLOCK][BONUS_PARTS]. */
+static inline void sum_bonus(local float *bonus, local const float *r_tile, local const float *k_tile, global const float *u,
+                             int count) {
+  const int t = get_local_id(0) / BONUS_PARTS;
+  const int part = get_local_id(0) - t * BONUS_PARTS;
+  if (t >= count) return;
+  float sum = 0.0f;
+  for (int c = part; c < KEY_DIM; c += BONUS_PARTS) sum += r_tile[t * PADDED_KEY + c] * k_tile[t * PADDED_KEY + c] * u[c];
+  bonus[t * BONUS_PARTS + part] = sum;
+}
+
+/*
+ * initial     [sequences, heads, K, V] or NULL (zero): the state before step 0
+ * final       the same shape or NULL: the state after the last step of each sequence
+ * carry       [carries, heads, K, V] or NULL: the state of sequences that this launch begins or ends in the middle of
+ * sequences   see sequence.h, or NULL
+ * first_step, last_step: the steps of this launch; first_group: added to the group number. Both split work over launches.
+ */
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_forward(
+    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
+    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *initial, long initial_at,
+    global dtype_t *o, layout_t o_at, global float *final, long final_at, global float *carry, long carry_at,
+    global const long4 *sequences, long length, long heads, int reverse, float out_scale, float in_scale, long first_step,
+    long last_step, long first_group) {
+  local float r_tile[BLOCK * PADDED_KEY];
+  local float k_tile[BLOCK * PADDED_KEY];
+  local float d_tile[BLOCK * PADDED_KEY];
+  local float partial[BLOCK * WORK_GROUP];
+  local float bonus[BLOCK * BONUS_PARTS];
+
+  const index_t group = first_group + (index_t)get_group_id(0);
+  const index_t sequence_head = group / TILES;
+  const int tile = (int)(group - sequence_head * TILES);
+  const index_t n = sequence_head / heads;
+  const index_t head = sequence_head - n * heads;
+  const sequence_t s = sequence_of(sequences, n, length, 0);
+  const index_t end = min(s.length, (index_t)last_step);
+  /* Sequences that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
+  const bool active = first_step == 0 || first_step < s.length;
+
+  const int item = get_local_id(0);
+  const int part = item / COLUMNS;
+  const int column = tile * COLUMNS + item - part * COLUMNS;
+  const int first_row = part * ROWS;
+  const bool real_column = column < VALUE_DIM;
+  const index_t state_at = ((n * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t carry_state_at = carry_at + ((s.carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+
+  float state[ROWS];
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    const bool mine = active && real_column && first_row + i < KEY_DIM;
+    state[i] = 0.0f;
+    if (mine && first_step > 0) state[i] = carry[carry_state_at + i * VALUE_DIM];
+    if (mine && first_step == 0 && initial) state[i] = initial[initial_at + state_at + i * VALUE_DIM];
+  }
+
+  for (index_t step = first_step; step < end; step += BLOCK) {
+    const int count = (int)min((index_t)BLOCK, end - step);
+    float v_block[BLOCK];
+#pragma unroll
+    for (int t = 0; t < BLOCK; t++)
+      v_block[t] = t < count && real_column ? load_d(v + row_at(v_at, token_of(s, step + t, reverse), head) + column) : 0.0f;
+    load_block(r_tile, k_tile, d_tile, r, r_at, k, k_at, w, w_at, s, head, step, count, reverse, in_scale);
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    sum_bonus(bonus, r_tile, k_tile, u + u_at + head * KEY_DIM, count);
+#pragma unroll
+    for (int t = 0; t < BLOCK; t++) { /* a constant bound keeps v_block in registers */
+      if (t >= count) break;
+      const int row = t * PADDED_KEY + first_row;
+      float sum = 0.0f;
+#pragma unroll
+      for (int i = 0; i < ROWS; i++) {
+        sum += r_tile[row + i] * state[i];
+        state[i] = d_tile[row + i] * state[i] + k_tile[row + i] * v_block[t];
+      }
+      partial[t * WORK_GROUP + item] = sum;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    for (int i = item; i < count * COLUMNS; i += WORK_GROUP) {
+      const int t = i / COLUMNS;
+      const int c = i - t * COLUMNS;
+      const int channel = tile * COLUMNS + c;
+      if (channel >= VALUE_DIM) continue;
+      const index_t token = token_of(s, step + t, reverse);
+      float sum = 0.0f, scalar = 0.0f;
+      for (int p = 0; p < PARTS; p++) sum += partial[t * WORK_GROUP + p * COLUMNS + c];
+      for (int p = 0; p < BONUS_PARTS; p++) scalar += bonus[t * BONUS_PARTS + p];
+      sum += scalar * load_d(v + row_at(v_at, token, head) + channel);
+      store_d(o + row_at(o_at, token, head) + channel, out_scale * sum);
+    }
+    /* The next trip writes r_tile, k_tile and d_tile, last read before the barrier above, and after its own first barrier
+     * partial and bonus: no third barrier is needed. */
+  }
+
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    if (!active || !real_column || first_row + i >= KEY_DIM) continue;
+    if (end < s.length) carry[carry_state_at + i * VALUE_DIM] = state[i];
+    if (end == s.length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];
+  }
+}

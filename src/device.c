@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "device.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rwkv6_device_info cpu_info(void) {
+  rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
+  const uint16_t one = 1;
+  snprintf(info.id, sizeof info.id, "cpu");
+  snprintf(info.name, sizeof info.name, "cpu");
+  snprintf(info.vendor, sizeof info.vendor, "rwkv6cl %s, scalar C", rwkv6_version());
+  info.compute_units = 1;
+  info.has_fp64 = 1;
+  info.has_fp32_denormals = 1;
+  info.little_endian = *(const unsigned char *)&one;
+  return info;
+}
+
+/* Never writes beyond the size that the caller's header knew. */
+static rwkv6_status write_info(const rwkv6_device_info *from, rwkv6_device_info *to, rwkv6_error *error) {
+  const size_t size = to->size;
+  if (size < sizeof(size_t))
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "info.size is %zu; allowed: sizeof(rwkv6_device_info)", size);
+  memcpy(to, from, size < sizeof *from ? size : sizeof *from);
+  to->size = size;
+  return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_opencl_available(rwkv6_error *error) {
+  rwkv6_device_info *infos = NULL;
+  size_t count = 0;
+  const rwkv6_status status = rwkv6_cl_enumerate(&infos, &count, error);
+  free(infos);
+  return status;
+}
+
+rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capacity, size_t *count, rwkv6_error *error) {
+  if (!count) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "count is NULL; allowed: the address of a size_t");
+  if (!infos && capacity)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0", capacity);
+  rwkv6_device_info *found = NULL;
+  size_t opencl = 0;
+  rwkv6_status status = rwkv6_cl_enumerate(&found, &opencl, NULL);
+  if (status == RWKV6_OUT_OF_MEMORY) return rwkv6_fail(error, status, "out of host memory for the list of OpenCL devices");
+  status = RWKV6_OK;
+  for (size_t i = 0; i < capacity && i <= opencl && !status; i++) {
+    const rwkv6_device_info cpu = cpu_info();
+    status = write_info(i == 0 ? &cpu : &found[i - 1], &infos[i], error);
+  }
+  free(found);
+  if (!status) *count = opencl + 1;
+  return status;
+}
+
+static bool contains_ignoring_case(const char *text, const char *part) {
+  const size_t length = strlen(part);
+  for (; strlen(text) >= length; text++) {
+    size_t i = 0;
+    while (i < length && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+    if (i == length) return true;
+  }
+  return false;
+}
+
+static rwkv6_status no_device(const char *id, const rwkv6_device_info *infos, size_t count, const rwkv6_error *opencl,
+                              rwkv6_error *error) {
+  char list[1024];
+  size_t used = (size_t)snprintf(list, sizeof list, "cpu");
+  for (size_t i = 0; i < count && used < sizeof list; i++)
+    used += (size_t)snprintf(list + used, sizeof list - used, ", %s (%s)", infos[i].id, infos[i].name);
+  if (count == 0 && used < sizeof list) snprintf(list + used, sizeof list - used, " (%.500s)", opencl->message);
+  return rwkv6_fail(error, RWKV6_NO_DEVICE, "no device \"%s\"; there is: %s", id, list);
+}
+
+/* "opencl:N": writes N, which may be past the end. Anything else after "opencl:" matches nothing. */
+static bool parse_index(const char *id, size_t *index) {
+  if (strncmp(id, "opencl:", 7) != 0 || !isdigit((unsigned char)id[7])) return false;
+  char *end;
+  const unsigned long long value = strtoull(id + 7, &end, 10);
+  *index = value > 1u << 20 ? 1u << 20 : (size_t)value;
+  return *end == '\0';
+}
+
+/* The place of `id` in the list, or `count` if nothing matches. */
+static size_t find_device(const char *id, const rwkv6_device_info *infos, size_t count) {
+  size_t index;
+  if (parse_index(id, &index)) return index < count ? index : count;
+  if (strncmp(id, "opencl:", 7) == 0) return count;
+  if (strcmp(id, "opencl") == 0) return 0;
+  for (size_t i = 0; i < count; i++)
+    if (contains_ignoring_case(infos[i].name, id)) return i;
+  return count;
+}
+
+static size_t first_gpu(const rwkv6_device_info *infos, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (infos[i].kind == RWKV6_KIND_OPENCL_GPU) return i;
+  return count;
+}
+
+static rwkv6_status new_device(const rwkv6_device_options *options, const rwkv6_device_info *info, rwkv6_device **device,
+                               rwkv6_error *error) {
+  rwkv6_device *made = rwkv6_alloc(1, sizeof *made, "a device", error);
+  if (!made) return RWKV6_OUT_OF_MEMORY;
+  atomic_init(&made->holders, 1);
+  made->info = *info;
+  made->log = options ? options->log : NULL;
+  made->log_user = options ? options->log_user : NULL;
+  made->launch_budget_ms = RWKV6_LAUNCH_BUDGET_MS;
+  made->work_group_limit = RWKV6_WORK_GROUP_LIMIT;
+  *device = made;
+  return RWKV6_OK;
+}
+
+static rwkv6_status open_cpu(const rwkv6_device_options *options, rwkv6_device **device, rwkv6_error *error) {
+  const rwkv6_device_info info = cpu_info();
+  return new_device(options, &info, device, error);
+}
+
+static rwkv6_status open_opencl(const rwkv6_device_options *options, const rwkv6_device_info *infos, size_t index,
+                                rwkv6_device **device, rwkv6_error *error) {
+  rwkv6_device *made;
+  rwkv6_status status = new_device(options, &infos[index], &made, error);
+  if (status) return status;
+  status = rwkv6_cl_device_open(made, index, error);
+  if (status) {
+    free(made);
+    return status;
+  }
+  *device = made;
+  return RWKV6_OK;
+}
+
+/* No id: the first GPU, else the CPU path, which says why it is taken. */
+static rwkv6_status open_default(const rwkv6_device_options *options, const rwkv6_device_info *infos, size_t count,
+                                 const rwkv6_error *opencl, rwkv6_device **device, rwkv6_error *error) {
+  const size_t gpu = first_gpu(infos, count);
+  if (gpu < count) return open_opencl(options, infos, gpu, device, error);
+  const rwkv6_status status = open_cpu(options, device, error);
+  if (!status)
+    rwkv6_device_log(*device, RWKV6_LOG_INFO, "using the CPU path: %s",
+                     opencl->message[0] ? opencl->message : "no GPU among the OpenCL devices");
+  return status;
+}
+
+rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *options, rwkv6_device **device, rwkv6_error *error) {
+  if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: the address of a handle");
+  *device = NULL;
+  if (options && options->size < sizeof *options)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "options.size is %zu; at least %zu is needed", options->size,
+                      sizeof *options);
+  if (!id || !*id) id = getenv("RWKV6_DEVICE");
+  if (id && strcmp(id, "cpu") == 0) return open_cpu(options, device, error);
+
+  rwkv6_error opencl = RWKV6_ERROR_INIT;
+  rwkv6_device_info *infos = NULL;
+  size_t count = 0;
+  rwkv6_status status = rwkv6_cl_enumerate(&infos, &count, &opencl);
+  if (status == RWKV6_OUT_OF_MEMORY) return rwkv6_fail(error, status, "%s", opencl.message);
+  if (!id || !*id) {
+    status = open_default(options, infos, count, &opencl, device, error);
+  } else {
+    const size_t index = find_device(id, infos, count);
+    status = index < count ? open_opencl(options, infos, index, device, error) : no_device(id, infos, count, &opencl, error);
+  }
+  free(infos);
+  return status;
+}
+
+void rwkv6_device_hold(rwkv6_device *device) {
+  atomic_fetch_add(&device->holders, 1);
+}
+
+void rwkv6_device_close(rwkv6_device **device) {
+  if (!device || !*device) return;
+  rwkv6_device *closing = *device;
+  *device = NULL;
+  if (atomic_fetch_sub(&closing->holders, 1) > 1) return;
+  rwkv6_cl_device_close(closing);
+  free(closing);
+}
+
+rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_device_info *info, rwkv6_error *error) {
+  if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
+  if (!info) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "info is NULL; allowed: the address of a struct");
+  return write_info(&device->info, info, error);
+}
+
+void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, const char *text) {
+  if (device->log) device->log(device->log_user, level, text);
+}
+
+void rwkv6_device_log(const rwkv6_device *device, rwkv6_log_level level, const char *format, ...) {
+  if (!device->log) return;
+  char line[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  device->log(device->log_user, level, line);
+}
+
+void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds) {
+  device->launch_budget_ms = milliseconds;
+}
+
+void rwkv6_device_set_work_group_limit(rwkv6_device *device, size_t work_items) {
+  device->work_group_limit = work_items;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RWKV6_SRC_DEVICE_H
+#define RWKV6_SRC_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "error.h"
+
+struct rwkv6_cl_device; /* opencl/context.h */
+
+struct rwkv6_device {
+  atomic_int holders; /* the caller, and each plan */
+  rwkv6_device_info info;
+  rwkv6_log_callback log;
+  void *log_user;
+  struct rwkv6_cl_device *cl; /* NULL on the CPU path */
+  double launch_budget_ms;    /* the cost model keeps one launch under this */
+  size_t work_group_limit;    /* largest work-group that kernels are built for */
+};
+
+/* Watchdogs of displays end a kernel after a second or two and stutter long before: stay under 100 ms. */
+#define RWKV6_LAUNCH_BUDGET_MS 80.0
+#define RWKV6_WORK_GROUP_LIMIT 64
+
+void rwkv6_device_hold(rwkv6_device *device);
+
+RWKV6_PRINTF(3, 4)
+void rwkv6_device_log(const rwkv6_device *device, rwkv6_log_level level, const char *format, ...);
+/* The same for texts of any length. */
+void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, const char *text);
+
+/* For tests: before any plan of the device is made. */
+void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds);
+void rwkv6_device_set_work_group_limit(rwkv6_device *device, size_t work_items);
+
+/* What OpenCL support gives the rest of the library; absent.c answers where it is compiled out. */
+
+/* Lists OpenCL devices into a malloc'ed array (NULL if none). NO_DEVICE with the reason if OpenCL cannot be used. */
+rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_error *error);
+/* Opens the index-th device of that list into `device`, whose info is already filled. */
+rwkv6_status rwkv6_cl_device_open(rwkv6_device *device, size_t index, rwkv6_error *error);
+void rwkv6_cl_device_close(rwkv6_device *device);
+
+#endif

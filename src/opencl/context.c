@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl/context.h"
+
+#include <stdlib.h>
+
+cl_context rwkv6_cl_context(const rwkv6_device *device) {
+  return device->cl->context;
+}
+
+cl_device_id rwkv6_cl_device_id(const rwkv6_device *device) {
+  return device->cl->device;
+}
+
+static rwkv6_status open_place(rwkv6_cl_device *cl_device, const rwkv6_cl_place *place, rwkv6_error *error) {
+  const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)place->platform, 0};
+  cl_int code;
+  cl_device->device = place->device;
+  cl_device->context = cl_device->cl->CreateContext(properties, 1, &place->device, NULL, NULL, &code);
+  if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clCreateContext");
+  if (!rwkv6_mutex_init(&cl_device->lock)) {
+    cl_device->cl->ReleaseContext(cl_device->context);
+    return rwkv6_fail(error, RWKV6_OUT_OF_MEMORY, "out of host memory for a lock");
+  }
+  return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_cl_device_open(rwkv6_device *device, size_t index, rwkv6_error *error) {
+  rwkv6_cl_place *places;
+  size_t count;
+  rwkv6_status status = rwkv6_cl_places(&places, &count, error);
+  if (status) return status;
+  rwkv6_cl_device *made = rwkv6_alloc(1, sizeof *made, "an OpenCL device", error);
+  if (!made) {
+    status = RWKV6_OUT_OF_MEMORY;
+  } else if (index >= count) {
+    status = rwkv6_fail(error, RWKV6_NO_DEVICE, "OpenCL device %zu has gone; there are %zu", index, count);
+  } else {
+    made->cl = rwkv6_cl_functions_get(NULL);
+    status = open_place(made, &places[index], error);
+  }
+  free(places);
+  if (status) {
+    free(made);
+    return status;
+  }
+  device->cl = made;
+  return RWKV6_OK;
+}
+
+void rwkv6_cl_device_close(rwkv6_device *device) {
+  rwkv6_cl_device *closing = device->cl;
+  if (!closing) return;
+  while (closing->programs) {
+    rwkv6_cl_program *program = closing->programs;
+    closing->programs = program->next;
+    closing->cl->ReleaseProgram(program->program);
+    free(program->key);
+    free(program->log);
+    free(program);
+  }
+  closing->cl->ReleaseContext(closing->context);
+  rwkv6_mutex_destroy(&closing->lock);
+  free(closing);
+  device->cl = NULL;
+}

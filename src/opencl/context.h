@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* An OpenCL device: its context and the programs built for it. */
+#ifndef RWKV6_SRC_OPENCL_CONTEXT_H
+#define RWKV6_SRC_OPENCL_CONTEXT_H
+
+#include "device.h"
+#include "opencl/loader.h"
+#include "platform.h"
+
+typedef struct rwkv6_cl_place {
+  cl_platform_id platform;
+  cl_device_id device;
+} rwkv6_cl_place;
+
+/* All devices of all platforms in a malloc'ed array. */
+rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error *error);
+
+/* A built program; lives as long as its device. */
+typedef struct rwkv6_cl_program {
+  struct rwkv6_cl_program *next;
+  char *key; /* kernel file and build options */
+  char *log; /* what the compiler said, "" if nothing */
+  cl_program program;
+} rwkv6_cl_program;
+
+typedef struct rwkv6_cl_device {
+  const rwkv6_cl_functions *cl;
+  cl_device_id device;
+  cl_context context;
+  rwkv6_mutex lock; /* guards `programs`; held while one is built, so that no two threads build the same */
+  rwkv6_cl_program *programs;
+} rwkv6_cl_device;
+
+cl_context rwkv6_cl_context(const rwkv6_device *device);
+cl_device_id rwkv6_cl_device_id(const rwkv6_device *device);
+
+/*
+ * The program of cl/`file` built with `options` (-D...), from the device's list or built now. The device owns it. On failure the
+ * start of the build log is in the error and all of it goes to the log callback.
+ */
+rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options,
+                                  const rwkv6_cl_program **program, rwkv6_error *error);
+
+#endif

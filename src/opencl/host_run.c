@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl/host_run.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "problem.h"
+
+rwkv6_status rwkv6_cl_enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  return ((rwkv6_cl_state *)plan->state)->enqueue(plan, call, error);
+}
+
+static size_t tensor_bytes(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+  return (size_t)rwkv6_tensor_elements(problem, id) * rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
+}
+
+static rwkv6_status create_buffer(const rwkv6_device *device, size_t bytes, const char *what, cl_mem *buffer,
+                                  rwkv6_error *error) {
+  cl_int code;
+  *buffer = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_WRITE, bytes ? bytes : 8, NULL, &code);
+  if (code == CL_SUCCESS) return RWKV6_OK;
+  *buffer = NULL;
+  if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_INVALID_BUFFER_SIZE || code == CL_OUT_OF_RESOURCES)
+    return rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
+                      "out of device memory: %zu bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
+                      " of them at most in one buffer (%s)",
+                      bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation,
+                      rwkv6_cl_error_name(code));
+  return rwkv6_cl_fail(error, code, "clCreateBuffer");
+}
+
+static bool is_packed(const rwkv6_problem *problem, const rwkv6_problem *packed, rwkv6_tensor_id id) {
+  const rwkv6_stride *a = rwkv6_tensor_stride(problem, id), *b = rwkv6_tensor_stride(packed, id);
+  return !a || (a->token == b->token && a->head == b->head);
+}
+
+/* initial_state and final_state share a buffer when the caller updates in place; two buffers give the same answer. */
+static rwkv6_status create_buffers(const rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_error *error) {
+  size_t staging = 0;
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, id)) continue;
+    const size_t bytes = tensor_bytes(&plan->problem, id);
+    const rwkv6_status status = create_buffer(plan->device, bytes, rwkv6_tensor_table[id].name, &host->buffer[id], error);
+    if (status) return status;
+    if (!is_packed(&plan->problem, &host->packed, id) && bytes > staging) staging = bytes;
+  }
+  if (staging) {
+    host->staging = rwkv6_alloc(staging, 1, "a packed copy of a strided tensor", error);
+    if (!host->staging) return RWKV6_OUT_OF_MEMORY;
+  }
+  if (!plan->workspace) return RWKV6_OK;
+  return create_buffer(plan->device, plan->workspace, "the workspace", &host->workspace, error);
+}
+
+static rwkv6_problem packed_problem(const rwkv6_problem *problem, rwkv6_operation operation) {
+  rwkv6_problem packed = *problem, resolved;
+  const rwkv6_stride none = {0, 0};
+  packed.r = packed.k = packed.v = packed.w = packed.o = none;
+  packed.do_ = packed.dr = packed.dk = packed.dv = packed.dw = none;
+  rwkv6_problem_resolve(&packed, operation, &resolved, NULL); /* cannot fail: only strides changed, to smaller ones */
+  return resolved;
+}
+
+static rwkv6_status prepare(const rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_error *error) {
+  const rwkv6_cl_device *d = plan->device->cl;
+  cl_int code;
+  host->packed = packed_problem(&plan->problem, plan->operation);
+  host->queue = d->cl->CreateCommandQueue(d->context, d->device, 0, &code);
+  if (code != CL_SUCCESS) {
+    host->queue = NULL;
+    return rwkv6_cl_fail(error, code, "clCreateCommandQueue");
+  }
+  const rwkv6_status status = create_buffers(plan, host, error);
+  if (status) rwkv6_cl_host_release(plan->device, host);
+  return status;
+}
+
+void rwkv6_cl_host_release(const rwkv6_device *device, rwkv6_cl_host *host) {
+  const rwkv6_cl_functions *cl = device->cl->cl;
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
+    if (host->buffer[id]) cl->ReleaseMemObject(host->buffer[id]);
+  if (host->workspace) cl->ReleaseMemObject(host->workspace);
+  if (host->queue) cl->ReleaseCommandQueue(host->queue);
+  free(host->staging);
+  memset(host, 0, sizeof *host);
+}
+
+typedef enum copy_way { PACK, UNPACK } copy_way;
+
+/* Between the rows of a strided host tensor and the packed staging memory. */
+static void copy_rows(const rwkv6_problem *problem, rwkv6_tensor_id id, char *strided, char *staging, copy_way way) {
+  const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
+  const size_t size = rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
+  const size_t row = (size_t)rwkv6_tensor_channels(problem, id) * size;
+  for (int64_t t = 0; t < problem->tokens; t++)
+    for (int64_t h = 0; h < problem->heads; h++, staging += row) {
+      char *host = strided + (size_t)(t * stride->token + h * stride->head) * size;
+      if (way == PACK)
+        memcpy(staging, host, row);
+      else
+        memcpy(host, staging, row);
+    }
+}
+
+static rwkv6_status upload(const rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_tensor_id id, const void *data,
+                           rwkv6_error *error) {
+  const size_t bytes = tensor_bytes(&plan->problem, id);
+  if (!bytes) return RWKV6_OK;
+  if (!is_packed(&plan->problem, &host->packed, id)) {
+    copy_rows(&plan->problem, id, (char *)data, host->staging, PACK); /* PACK only reads `data` */
+    data = host->staging;
+  }
+  const cl_int code =
+      plan->device->cl->cl->EnqueueWriteBuffer(host->queue, host->buffer[id], CL_TRUE, 0, bytes, data, 0, NULL, NULL);
+  return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clEnqueueWriteBuffer");
+}
+
+static rwkv6_status download(const rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_tensor_id id, void *data, rwkv6_error *error) {
+  const size_t bytes = tensor_bytes(&plan->problem, id);
+  if (!bytes) return RWKV6_OK;
+  const bool packed = is_packed(&plan->problem, &host->packed, id);
+  const cl_int code = plan->device->cl->cl->EnqueueReadBuffer(host->queue, host->buffer[id], CL_TRUE, 0, bytes,
+                                                              packed ? data : host->staging, 0, NULL, NULL);
+  if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clEnqueueReadBuffer");
+  if (!packed) copy_rows(&plan->problem, id, data, host->staging, UNPACK);
+  return RWKV6_OK;
+}
+
+static rwkv6_status transfer(rwkv6_plan *plan, rwkv6_cl_host *host, const rwkv6_tensors *tensors, bool outputs,
+                             rwkv6_error *error) {
+  rwkv6_status status = RWKV6_OK;
+  for (int i = 0; i < RWKV6_TENSOR_COUNT && !status; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (!host->buffer[id] || rwkv6_tensor_table[id].output != outputs) continue;
+    const void *data = rwkv6_tensor_pointer(tensors, id);
+    status = outputs ? download(plan, host, id, (void *)data, error) : upload(plan, host, id, data, error);
+  }
+  return status;
+}
+
+rwkv6_status rwkv6_cl_host_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error) {
+  rwkv6_cl_host *host = &((rwkv6_cl_state *)plan->state)->host;
+  rwkv6_status status = host->queue ? RWKV6_OK : prepare(plan, host, error);
+  if (!status) status = transfer(plan, host, tensors, false, error);
+  if (status) return status;
+  rwkv6_cl_call call = {.queue = host->queue, .problem = &host->packed, .workspace = host->workspace};
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) call.tensor[id].buffer = host->buffer[id];
+  status = rwkv6_cl_enqueue(plan, &call, error);
+  if (!status) {
+    const cl_int code = plan->device->cl->cl->Finish(host->queue);
+    if (code != CL_SUCCESS) status = rwkv6_cl_fail(error, code, "clFinish");
+  }
+  return status ? status : transfer(plan, host, tensors, true, error);
+}

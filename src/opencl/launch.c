@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl/launch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int rwkv6_power_of_2(int value) {
+  int power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+void rwkv6_cl_problem_options(const rwkv6_problem *problem, char *options, size_t size) {
+  snprintf(options, size, "-cl-std=CL1.2 -DKEY_DIM=%d -DVALUE_DIM=%d -DDTYPE=%s -DW_DTYPE=%s -DDECAY=%d", problem->key_dim,
+           problem->value_dim, rwkv6_dtype_name(problem->dtype), rwkv6_dtype_name(problem->w_dtype), (int)problem->decay);
+}
+
+static int largest_work_group(const rwkv6_device *device) {
+  size_t limit = device->work_group_limit;
+  if (device->info.max_work_group < limit) limit = (size_t)device->info.max_work_group;
+  int work_group = RWKV6_MIN_WORK_GROUP;
+  while ((size_t)work_group * 2 <= limit) work_group *= 2;
+  return work_group;
+}
+
+/* Some drivers neither honour nor refuse what is over these limits, so they are asked after each build. */
+static bool fits(const rwkv6_device *device, cl_kernel kernel, int work_group) {
+  const rwkv6_cl_device *d = device->cl;
+  size_t limit = 0;
+  cl_ulong local = 0;
+  if (d->cl->GetKernelWorkGroupInfo(kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL) != CL_SUCCESS)
+    return false;
+  if (d->cl->GetKernelWorkGroupInfo(kernel, d->device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof local, &local, NULL) != CL_SUCCESS)
+    return false;
+  return limit >= (size_t)work_group && local <= device->info.local_memory;
+}
+
+static void release_kernels(const rwkv6_cl_device *d, cl_kernel *kernels, int count) {
+  for (int i = 0; i < count; i++) {
+    if (kernels[i]) d->cl->ReleaseKernel(kernels[i]);
+    kernels[i] = NULL;
+  }
+}
+
+static rwkv6_status create_kernels(const rwkv6_cl_device *d, cl_program program, const char *const *names, int count,
+                                   cl_kernel *kernels, rwkv6_error *error) {
+  for (int i = 0; i < count; i++) {
+    cl_int code;
+    kernels[i] = d->cl->CreateKernel(program, names[i], &code);
+    if (code == CL_SUCCESS) continue;
+    kernels[i] = NULL;
+    release_kernels(d, kernels, i);
+    return rwkv6_cl_fail(error, code, "clCreateKernel");
+  }
+  return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
+                                    const char *const *names, int count, rwkv6_cl_options_function *options, void *geometry,
+                                    cl_kernel *kernels, const char **log, rwkv6_error *error) {
+  char text[512];
+  for (int work_group = largest_work_group(device); work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
+    rwkv6_cl_problem_options(problem, text, sizeof text);
+    options(problem, work_group, geometry, text + strlen(text), sizeof text - strlen(text));
+    const rwkv6_cl_program *program;
+    rwkv6_status status = rwkv6_cl_program_get(device, file, text, &program, error);
+    if (!status) status = create_kernels(device->cl, program->program, names, count, kernels, error);
+    if (status) return status;
+    *log = program->log;
+    bool good = true;
+    for (int i = 0; i < count; i++) good = good && fits(device, kernels[i], work_group);
+    if (good) return RWKV6_OK;
+    release_kernels(device->cl, kernels, count);
+  }
+  return rwkv6_fail(error, RWKV6_UNSUPPORTED,
+                    "%s on device %s needs work-groups of %d and the local memory that goes with them; the built kernel takes less",
+                    file, device->info.id, RWKV6_MIN_WORK_GROUP);
+}
+
+static void set(rwkv6_cl_arguments *arguments, size_t size, const void *value) {
+  const cl_int code = arguments->cl->SetKernelArg(arguments->kernel, arguments->index++, size, value);
+  if (arguments->code == CL_SUCCESS) arguments->code = code;
+}
+
+void rwkv6_cl_arg_buffer(rwkv6_cl_arguments *arguments, cl_mem buffer) {
+  set(arguments, sizeof buffer, &buffer);
+}
+
+void rwkv6_cl_arg_long(rwkv6_cl_arguments *arguments, int64_t value) {
+  const cl_long number = value;
+  set(arguments, sizeof number, &number);
+}
+
+void rwkv6_cl_arg_int(rwkv6_cl_arguments *arguments, int value) {
+  const cl_int number = value;
+  set(arguments, sizeof number, &number);
+}
+
+void rwkv6_cl_arg_float(rwkv6_cl_arguments *arguments, double value) {
+  const cl_float number = (cl_float)value;
+  set(arguments, sizeof number, &number);
+}
+
+void rwkv6_cl_arg_tensor(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id) {
+  const rwkv6_stride *stride = rwkv6_tensor_stride(call->problem, id);
+  const cl_long4 layout = {{call->tensor[id].offset, stride->token, stride->head, 0}};
+  rwkv6_cl_arg_buffer(arguments, call->tensor[id].buffer);
+  set(arguments, sizeof layout, &layout);
+}
+
+void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id) {
+  rwkv6_cl_arg_buffer(arguments, call->tensor[id].buffer);
+  rwkv6_cl_arg_long(arguments, call->tensor[id].offset);
+}
+
+void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present) {
+  rwkv6_cl_arg_buffer(arguments, present ? call->workspace : NULL);
+  rwkv6_cl_arg_long(arguments, (int64_t)(byte / sizeof(float)));
+}
+
+/* A quarter of what a compute unit of the kind usually does, in operations a second. */
+static double cautious_speed(const rwkv6_device_info *info) {
+  const double lanes = info->kind == RWKV6_KIND_OPENCL_GPU ? 32 : 4;
+  const double clock = info->clock_mhz > 0 ? info->clock_mhz * 1e6 : 1e9;
+  const double units = info->compute_units > 0 ? info->compute_units : 1;
+  return units * clock * lanes * 0.25;
+}
+
+rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
+                                       double operations_per_step) {
+  const double budget = device->launch_budget_ms * 1e-3;
+  const double group_step = operations_per_step / cautious_speed(&device->info);
+  const double latency = 5e-6; /* of a step, however little work it has */
+  const double all_groups = group_step * (double)groups;
+  const double per_step = all_groups > latency ? all_groups : latency;
+
+  const double quanta = budget / (per_step * (double)quantum);
+  const int64_t wanted = longest > 0 ? (longest + quantum - 1) / quantum : 1;
+  rwkv6_cl_window window = {quantum, groups};
+  if (quanta >= (double)wanted)
+    window.steps = wanted * quantum;
+  else if (quanta >= 1)
+    window.steps = (int64_t)quanta * quantum;
+  const int64_t steps = window.steps < longest ? window.steps : (longest > 0 ? longest : 1);
+  const double fitting = budget / (group_step * (double)steps);
+  if (fitting < (double)groups) window.groups = fitting >= 1 ? (int64_t)fitting : 1;
+  const int64_t most = (int64_t)1 << 22; /* some drivers count work-items of a launch in 32 bits */
+  if (window.groups > most) window.groups = most;
+  return window;
+}
+
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/* Without a step there is still one launch: states are copied, sums set to 0. */
+int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t longest) {
+  return divide_up(longest > 0 ? longest : 1, window.steps) * divide_up(groups, window.groups);
+}
+
+static cl_int launch(cl_command_queue queue, const rwkv6_cl_arguments *arguments, int64_t first_step, int64_t last_step,
+                     int64_t first_group, int64_t groups, int work_group) {
+  rwkv6_cl_arguments last = *arguments;
+  rwkv6_cl_arg_long(&last, first_step);
+  rwkv6_cl_arg_long(&last, last_step);
+  rwkv6_cl_arg_long(&last, first_group);
+  if (last.code != CL_SUCCESS) return last.code;
+  const size_t local = (size_t)work_group, global = (size_t)groups * local;
+  return last.cl->EnqueueNDRangeKernel(queue, last.kernel, 1, NULL, &global, &local, 0, NULL, NULL);
+}
+
+rwkv6_status rwkv6_cl_launch_windows(cl_command_queue queue, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
+                                     int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error) {
+  if (arguments->code != CL_SUCCESS) return rwkv6_cl_fail(error, arguments->code, "clSetKernelArg");
+  const int64_t windows = divide_up(longest > 0 ? longest : 1, window.steps);
+  for (int64_t i = 0; i < windows; i++) {
+    const int64_t first_step = (backward ? windows - 1 - i : i) * window.steps;
+    for (int64_t first_group = 0; first_group < groups; first_group += window.groups) {
+      const int64_t left = groups - first_group;
+      const cl_int code = launch(queue, arguments, first_step, first_step + window.steps, first_group,
+                                 left < window.groups ? left : window.groups, work_group);
+      if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clEnqueueNDRangeKernel");
+    }
+  }
+  return RWKV6_OK;
+}

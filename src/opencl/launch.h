@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What all launchers need: kernels with a work-group that the device takes, arguments in order, work split over launches. */
+#ifndef RWKV6_SRC_OPENCL_LAUNCH_H
+#define RWKV6_SRC_OPENCL_LAUNCH_H
+
+#include "opencl/call.h"
+#include "opencl/context.h"
+
+/* Smallest work-group that kernels are built for. */
+#define RWKV6_MIN_WORK_GROUP 32
+
+/* The least power of 2 that is at least `value`. */
+int rwkv6_power_of_2(int value);
+
+/* "-cl-std=CL1.2 -DKEY_DIM=.. -DVALUE_DIM=.. -DDTYPE=.. -DW_DTYPE=.. -DDECAY=..": what every program is specialized by. */
+void rwkv6_cl_problem_options(const rwkv6_problem *problem, char *options, size_t size);
+
+/* Writes the -D options that follow from the work-group; `geometry` is the launcher's own. */
+typedef void rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
+
+/*
+ * Builds cl/`file` for the largest work-group, from the device's limit downward, that all `names` kernels of it can run with, and
+ * creates those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. Kernels belong to the caller, as one cl_kernel must
+ * not be used by two threads.
+ */
+rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
+                                    const char *const *names, int count, rwkv6_cl_options_function *options, void *geometry,
+                                    cl_kernel *kernels, const char **log, rwkv6_error *error);
+
+/* Sets arguments one after the other; the first failure sticks in `code`. */
+typedef struct rwkv6_cl_arguments {
+  const rwkv6_cl_functions *cl;
+  cl_kernel kernel;
+  cl_uint index;
+  cl_int code;
+} rwkv6_cl_arguments;
+
+void rwkv6_cl_arg_buffer(rwkv6_cl_arguments *arguments, cl_mem buffer);
+void rwkv6_cl_arg_long(rwkv6_cl_arguments *arguments, int64_t value);
+void rwkv6_cl_arg_int(rwkv6_cl_arguments *arguments, int value);
+void rwkv6_cl_arg_float(rwkv6_cl_arguments *arguments, double value);
+/* Buffer and layout_t (cl/storage.h) of a strided tensor. */
+void rwkv6_cl_arg_tensor(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id);
+/* Buffer and offset of u, du or a state. */
+void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id);
+/* A part of the workspace that begins at a byte (a multiple of 4): buffer and offset in floats. NULL if `present` is false. */
+void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present);
+
+/* How much of a kernel one launch does: `steps` of every sequence in `groups` work-groups. */
+typedef struct rwkv6_cl_window {
+  int64_t steps;
+  int64_t groups;
+} rwkv6_cl_window;
+
+/*
+ * Splits `groups` work-groups that each take up to `longest` steps, so that one launch stays under the device's budget by a
+ * simple model: operations over a cautious guess of the device's speed, and a floor for the latency of a step. steps is a multiple
+ * of `quantum`.
+ */
+rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
+                                       double operations_per_step);
+
+/* Launches that a window leads to. */
+int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t longest);
+
+/*
+ * Enqueues the launches of one kernel whose arguments are set but for the last three: first_step, last_step, first_group. With
+ * `backward` the windows with the last steps come first.
+ */
+rwkv6_status rwkv6_cl_launch_windows(cl_command_queue queue, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
+                                     int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The OpenCL library, opened at run time. The table is filled once for the process and read-only afterwards; it is the only
+ * global state of rwkv6cl.
+ */
+#ifndef RWKV6_SRC_OPENCL_LOADER_H
+#define RWKV6_SRC_OPENCL_LOADER_H
+
+/* OpenCL 1.2 and nothing newer: calling a 2.0 function on a 1.2 platform hangs in some loaders. */
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <CL/cl_icd.h>
+
+#include "error.h"
+
+#define RWKV6_CL_FUNCTIONS(X) \
+  X(GetPlatformIDs) \
+  X(GetPlatformInfo) \
+  X(GetDeviceIDs) \
+  X(GetDeviceInfo) \
+  X(CreateContext) \
+  X(ReleaseContext) \
+  X(CreateCommandQueue) \
+  X(ReleaseCommandQueue) \
+  X(CreateBuffer) \
+  X(ReleaseMemObject) \
+  X(CreateProgramWithSource) \
+  X(BuildProgram) \
+  X(GetProgramBuildInfo) \
+  X(ReleaseProgram) \
+  X(CreateKernel) \
+  X(SetKernelArg) \
+  X(GetKernelWorkGroupInfo) \
+  X(ReleaseKernel) \
+  X(EnqueueReadBuffer) \
+  X(EnqueueWriteBuffer) \
+  X(EnqueueNDRangeKernel) \
+  X(Finish)
+
+/* Members are named as the functions without "cl". */
+typedef struct rwkv6_cl_functions {
+#define RWKV6_CL_MEMBER(name) cl_api_cl##name name;
+  RWKV6_CL_FUNCTIONS(RWKV6_CL_MEMBER)
+#undef RWKV6_CL_MEMBER
+} rwkv6_cl_functions;
+
+/* The table, or NULL with the reason in `error` if the library or one of its functions is missing. Any thread. */
+const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error);
+
+/* "CL_OUT_OF_RESOURCES"; "unknown OpenCL error" for codes that 1.2 does not define. */
+const char *rwkv6_cl_error_name(cl_int code);
+
+/* Fails with DEVICE_ERROR, or with OUT_OF_DEVICE_MEMORY / OUT_OF_MEMORY where the code says so: "<call> failed: <name> (<code>)". */
+rwkv6_status rwkv6_cl_fail(rwkv6_error *error, cl_int code, const char *call);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RWKV6_SRC_OPENCL_VARIANTS_H
+#define RWKV6_SRC_OPENCL_VARIANTS_H
+
+#include "registry.h"
+
+/* What every portable kernel needs of a device. */
+bool rwkv6_cl_portable_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
+
+extern const rwkv6_variant rwkv6_cl_recurrent_forward;
+extern const rwkv6_variant rwkv6_cl_recurrent_backward;
+
+#endif

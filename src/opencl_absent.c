@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Stands in for src/opencl/ in a library built with -Dopencl=disabled: every question gets a clear answer. */
+#include "device.h"
+#include "registry.h"
+
+static rwkv6_status absent(rwkv6_error *error) {
+  return rwkv6_fail(error, RWKV6_NO_DEVICE, "no OpenCL: this library was built with -Dopencl=disabled");
+}
+
+rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_error *error) {
+  *infos = NULL;
+  *count = 0;
+  return absent(error);
+}
+
+rwkv6_status rwkv6_cl_device_open(rwkv6_device *device, size_t index, rwkv6_error *error) {
+  (void)device, (void)index;
+  return absent(error);
+}
+
+void rwkv6_cl_device_close(rwkv6_device *device) {
+  (void)device;
+}
+
+const rwkv6_variant *const rwkv6_cl_variants[] = {NULL};

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "problem.h"
+#include "registry.h"
+
+const char *rwkv6_mode_name(rwkv6_mode mode) {
+  if (mode == RWKV6_MODE_RECURRENT) return "recurrent";
+  return mode == RWKV6_MODE_CHUNK ? "chunk" : "auto";
+}
+
+const char *rwkv6_operation_name(rwkv6_operation operation) {
+  return operation == RWKV6_FORWARD ? "forward" : "backward";
+}
+
+rwkv6_status rwkv6_mode_check(rwkv6_mode mode, rwkv6_error *error) {
+  if ((int)mode >= RWKV6_MODE_AUTO && (int)mode <= RWKV6_MODE_CHUNK) return RWKV6_OK;
+  return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                    "mode is %d; allowed: RWKV6_MODE_AUTO (0), RWKV6_MODE_RECURRENT (1), RWKV6_MODE_CHUNK (2)", (int)mode);
+}
+
+static rwkv6_status own_cu_seqlens(rwkv6_plan *plan, rwkv6_error *error) {
+  if (!plan->problem.cu_seqlens) return RWKV6_OK;
+  const size_t count = (size_t)plan->problem.sequences + 1;
+  plan->cu_seqlens = rwkv6_alloc(count, sizeof(int64_t), "cu_seqlens", error);
+  if (!plan->cu_seqlens) return RWKV6_OUT_OF_MEMORY;
+  memcpy(plan->cu_seqlens, plan->problem.cu_seqlens, count * sizeof(int64_t));
+  plan->problem.cu_seqlens = plan->cu_seqlens;
+  return RWKV6_OK;
+}
+
+/* One line a variant: what was chosen, what was passed over and why. */
+static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen, rwkv6_error *error) {
+  const size_t line = sizeof infos[0].reason + 128;
+  plan->explanation = rwkv6_alloc(count + 1, line, "the explanation of a plan", error);
+  if (!plan->explanation) return RWKV6_OUT_OF_MEMORY;
+  char *text = plan->explanation;
+  for (size_t i = 0; i < count; i++) {
+    const char *verdict = i == chosen ? "chosen" : infos[i].accepts ? "would do, but comes later" : infos[i].reason;
+    text += snprintf(text, line, "%s_%s %s: %s\n", rwkv6_mode_name(infos[i].mode), rwkv6_operation_name(plan->operation),
+                     infos[i].name, verdict);
+  }
+  return RWKV6_OK;
+}
+
+static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, rwkv6_error *error) {
+  rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
+  const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+  const size_t count = rwkv6_variants_consider(plan->device, &plan->problem, plan->operation, mode, infos, variants);
+  size_t chosen = 0;
+  while (chosen < count && !infos[chosen].accepts) chosen++;
+  const rwkv6_status status = explain(plan, infos, count, chosen, error);
+  if (status) return status;
+  if (chosen == count)
+    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel for %s in %s mode:\n%s", plan->device->info.id,
+                      plan->device->info.name, rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode),
+                      count ? plan->explanation : "no variant of this mode exists for it yet");
+  plan->variant = variants[chosen];
+  return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_mode mode,
+                               rwkv6_plan **plan, rwkv6_error *error) {
+  if (!plan) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "plan is NULL; allowed: the address of a handle");
+  *plan = NULL;
+  if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
+  rwkv6_problem resolved;
+  rwkv6_status status = rwkv6_mode_check(mode, error);
+  if (!status) status = rwkv6_problem_resolve(problem, operation, &resolved, error);
+  if (status) return status;
+
+  rwkv6_plan *made = rwkv6_alloc(1, sizeof *made, "a plan", error);
+  if (!made) return RWKV6_OUT_OF_MEMORY;
+  made->device = device;
+  rwkv6_device_hold(device);
+  made->problem = resolved;
+  made->operation = operation;
+  status = own_cu_seqlens(made, error);
+  if (!status) status = choose_variant(made, mode, error);
+  if (!status) {
+    status = made->variant->create(made, error);
+    if (status) made->variant = NULL; /* it has cleaned up after itself */
+  }
+  if (status) {
+    rwkv6_plan_destroy(&made);
+    return status;
+  }
+  *plan = made;
+  return RWKV6_OK;
+}
+
+void rwkv6_plan_destroy(rwkv6_plan **plan) {
+  if (!plan || !*plan) return;
+  rwkv6_plan *dying = *plan;
+  *plan = NULL;
+  if (dying->variant) dying->variant->destroy(dying);
+  rwkv6_device_close(&dying->device);
+  free(dying->cu_seqlens);
+  free(dying->explanation);
+  free(dying);
+}
+
+rwkv6_status rwkv6_plan_get_info(const rwkv6_plan *plan, rwkv6_plan_info *info, rwkv6_error *error) {
+  if (!plan) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "plan is NULL; allowed: a handle from rwkv6_plan_create");
+  if (!info) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "info is NULL; allowed: the address of a struct");
+  if (info->size < sizeof(size_t))
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "info.size is %zu; allowed: sizeof(rwkv6_plan_info)", info->size);
+  const rwkv6_plan_info full = {.size = info->size,
+                                .operation = plan->operation,
+                                .mode = plan->variant->mode,
+                                .variant = plan->variant->name,
+                                .explanation = plan->explanation,
+                                .workspace = plan->workspace,
+                                .launches = plan->launches};
+  memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
+  return RWKV6_OK;
+}
+
+const char *rwkv6_plan_build_log(const rwkv6_plan *plan) {
+  return plan && plan->build_log ? plan->build_log : "";
+}
+
+rwkv6_status rwkv6_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error) {
+  if (!plan) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "plan is NULL; allowed: a handle from rwkv6_plan_create");
+  const rwkv6_status status = rwkv6_tensors_check(&plan->problem, plan->operation, tensors, error);
+  return status ? status : plan->variant->run(plan, tensors, error);
+}

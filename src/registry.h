@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel variants: ordered lists, the first that accepts a problem runs. */
+#ifndef RWKV6_SRC_REGISTRY_H
+#define RWKV6_SRC_REGISTRY_H
+
+#include "device.h"
+#include "plan.h"
+
+typedef struct rwkv6_variant {
+  const char *name;
+  rwkv6_operation operation;
+  rwkv6_mode mode; /* recurrent or chunk */
+  /* Whether it takes a resolved problem; if not, `reason` says why. The only place that may look at a vendor. */
+  bool (*supports)(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
+  /* Fills plan->workspace, plan->launches and plan->state. On failure everything made is released again. */
+  rwkv6_status (*create)(rwkv6_plan *plan, rwkv6_error *error);
+  void (*destroy)(rwkv6_plan *plan);
+  rwkv6_status (*run)(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error);
+} rwkv6_variant;
+
+/* NULL-terminated, in the order of preference within a mode. */
+extern const rwkv6_variant *const rwkv6_cpu_variants[];
+extern const rwkv6_variant *const rwkv6_cl_variants[];
+
+/* The modes in the order in which auto considers them, for a resolved problem. */
+rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation);
+
+/* Fills infos (room for RWKV6_MAX_VARIANTS) and variants with what rwkv6_variant_list describes; returns their number. */
+#define RWKV6_MAX_VARIANTS 16
+size_t rwkv6_variants_consider(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation,
+                               rwkv6_mode mode, rwkv6_variant_info *infos, const rwkv6_variant **variants);
+
+#endif
