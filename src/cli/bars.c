@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The only place of the tool with numbers in it; docs/numerics.md says where they come from. */
+#include "cli/bars.h"
+
+#include <math.h>
+
+#include "problem.h"
+
+#define FP32_OUTPUT 1e-5    /* o and states */
+#define FP32_GRADIENT 5e-5  /* every gradient that is stored in fp32 */
+#define BF16_STORED 1.75e-3 /* rounding the exact answer alone costs 1.66e-3 */
+#define FP16_STORED 2.5e-4  /* 2.1e-4 */
+#define LONGEST 65536.0     /* tokens; sums of longer sequences may lose more, with the square root of their length */
+
+static double growth(const rwkv6_problem *problem) {
+  const double longest = (double)rwkv6_problem_longest(problem);
+  return longest > LONGEST ? sqrt(longest / LONGEST) : 1.0;
+}
+
+double cli_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+  const bool gradient = rwkv6_tensor_table[id].in_backward;
+  return (gradient ? FP32_GRADIENT : FP32_OUTPUT) * growth(problem);
+}
+
+double cli_bar(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+  switch (rwkv6_tensor_dtype(problem, id)) {
+  case RWKV6_FP16: return FP16_STORED * growth(problem);
+  case RWKV6_BF16: return BF16_STORED * growth(problem);
+  default: return cli_bar_fp32(problem, id);
+  }
+}

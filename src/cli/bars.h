@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* How far a result may be from the reference. */
+#ifndef RWKV6_SRC_CLI_BARS_H
+#define RWKV6_SRC_CLI_BARS_H
+
+#include "tensor.h"
+
+/*
+ * The bar for the relative error of an output tensor of `problem` (checked, with its storage types): a kernel that sums in fp32
+ * stays under it, for every decay and length.
+ */
+double cli_bar(const rwkv6_problem *problem, rwkv6_tensor_id id);
+
+/* The same for a tensor that is stored in fp32. */
+double cli_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id);
+
+#endif
