@@ -43,6 +43,22 @@
 #define BLOCKS (SPAN / BLOCK)
 #define TILE (BLOCK * ROWS_PER_GROUP)
 
+/* What the kernels read by token. */
+typedef struct inputs_t {
+  global const dtype_t *r, *k, *v, *dout;
+  global const w_dtype_t *w;
+  layout_t r_at, k_at, v_at, do_at, w_at;
+} inputs_t;
+
+/* Local memory: rows of a block, and the sums over value channels of its steps, one part a work-item. */
+typedef struct tiles_t {
+  local float *r, *k, *d;      /* [BLOCK][ROWS_PER_GROUP] */
+  local float *state_do;       /* [BLOCK][WORK_GROUP]: S_{t-1} do_t */
+  local float *gradient_v;     /* G_t v_t */
+  local float *state_gradient; /* <S_{t-1}, G_t> */
+  local float *v_do;           /* v_t . do_t */
+} tiles_t;
+
 /* The place of a work-item: its head, its row, its first value channel. */
 typedef struct place_t {
   sequence_t s;
@@ -72,7 +88,6 @@ static inline index_t state_row(place_t p, index_t heads, index_t state) {
 
 /* A row of a state, or zeros where there is none. */
 static inline void load_row(float *values, global const float *row, place_t p, bool present) {
-#pragma unroll
   for (int e = 0; e < ITEM_COLUMNS; e++) {
     const int column = p.lane + e * LANES;
     values[e] = present && p.row < KEY_DIM && column < VALUE_DIM ? row[column] : 0.0f;
@@ -80,7 +95,6 @@ static inline void load_row(float *values, global const float *row, place_t p, b
 }
 
 static inline void store_row(const float *values, global float *row, place_t p) {
-#pragma unroll
   for (int e = 0; e < ITEM_COLUMNS; e++) {
     const int column = p.lane + e * LANES;
     if (p.row < KEY_DIM && column < VALUE_DIM) row[column] = values[e];
@@ -89,45 +103,32 @@ static inline void store_row(const float *values, global float *row, place_t p) 
 
 /* The value channels of this work-item at one token, zeros beyond VALUE_DIM. */
 static inline void load_values(float *values, global const dtype_t *x, layout_t x_at, place_t p, index_t token) {
-#pragma unroll
   for (int e = 0; e < ITEM_COLUMNS; e++) {
     const int column = p.lane + e * LANES;
     values[e] = column < VALUE_DIM ? load_d(x + row_at(x_at, token, p.head) + column) : 0.0f;
   }
 }
 
-/* One channel row of the group for each of `count` steps, [BLOCK][ROWS_PER_GROUP]; zeros in rows beyond KEY_DIM. */
-static inline void load_tile(local float *tile, global const dtype_t *x, layout_t x_at, place_t p, index_t step, int count) {
+/* The group's rows of k and of the decay factor for `count` steps, of r too if asked; zeros in rows beyond KEY_DIM. */
+static inline void load_block(tiles_t tiles, inputs_t in, place_t p, index_t step, int count, bool with_r) {
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
-    const int row_in_group = i - t * ROWS_PER_GROUP;
-    const int row = p.row - p.row_in_group + row_in_group;
-    tile[i] = row < KEY_DIM ? load_d(x + row_at(x_at, token_of(p.s, step + t, p.reverse), p.head) + row) : 0.0f;
-  }
-}
-
-static inline void load_decay_tile(local float *tile, global const w_dtype_t *w, layout_t w_at, place_t p, index_t step,
-                                   int count) {
-  for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
-    const int t = i / ROWS_PER_GROUP;
-    const int row_in_group = i - t * ROWS_PER_GROUP;
-    const int row = p.row - p.row_in_group + row_in_group;
+    const int row = p.row - p.row_in_group + i - t * ROWS_PER_GROUP;
     const index_t token = token_of(p.s, step + t, p.reverse);
-    tile[i] = row < KEY_DIM ? decay_factor(load_w(w + row_at(w_at, token, p.head) + row)) : 0.0f;
+    const bool real_row = row < KEY_DIM;
+    tiles.k[i] = real_row ? load_d(in.k + row_at(in.k_at, token, p.head) + row) : 0.0f;
+    tiles.d[i] = real_row ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + row)) : 0.0f;
+    if (with_r) tiles.r[i] = real_row ? load_d(in.r + row_at(in.r_at, token, p.head) + row) : 0.0f;
   }
 }
 
-/* S over `count` steps: one step is S = d S + k v^T for this work-item's row. */
-static inline void advance(float *state, local const float *k_tile, local const float *d_tile, global const dtype_t *v,
-                           layout_t v_at, place_t p, index_t step, int count) {
-  for (int t = 0; t < count; t++) {
-    const float k_t = k_tile[t * ROWS_PER_GROUP + p.row_in_group];
-    const float d_t = d_tile[t * ROWS_PER_GROUP + p.row_in_group];
-    float v_t[ITEM_COLUMNS];
-    load_values(v_t, v, v_at, p, token_of(p.s, step + t, p.reverse));
-#pragma unroll
-    for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = d_t * state[e] + k_t * v_t[e];
-  }
+/* Step t of the loaded block: S = d S + k v^T on this work-item's row. */
+static inline void advance(float *state, tiles_t tiles, inputs_t in, place_t p, index_t step, int t) {
+  const float k_t = tiles.k[t * ROWS_PER_GROUP + p.row_in_group];
+  const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
+  float v_t[ITEM_COLUMNS];
+  load_values(v_t, in.v, in.v_at, p, token_of(p.s, step + t, p.reverse));
+  for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = d_t * state[e] + k_t * v_t[e];
 }
 
 /*
@@ -141,6 +142,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     long length, long checkpoints_each, long heads, int reverse, long first_step, long last_step, long first_group) {
   local float k_tile[TILE];
   local float d_tile[TILE];
+  const tiles_t tiles = {0, k_tile, d_tile, 0, 0, 0, 0};
+  const inputs_t in = {0, k, v, 0, w, 0, k_at, v_at, 0, w_at};
   const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
   global float *kept = checkpoints + checkpoints_at;
   float state[ITEM_COLUMNS];
@@ -152,10 +155,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   const index_t end = min(p.s.length, (index_t)last_step);
   for (index_t step = first_step; step < end; step += BLOCK) {
     const int count = (int)min((index_t)BLOCK, end - step);
-    load_tile(k_tile, k, k_at, p, step, count);
-    load_decay_tile(d_tile, w, w_at, p, step, count);
+    load_block(tiles, in, p, step, count, false);
     barrier(CLK_LOCAL_MEM_FENCE);
-    advance(state, k_tile, d_tile, v, v_at, p, step, count);
+    for (int t = 0; t < count; t++) advance(state, tiles, in, p, step, t);
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + BLOCK;
     const index_t span = next / SPAN;
@@ -163,11 +165,81 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   }
 }
 
-/* The four sums over value channels of a step, from LANES partial sums each; lane sums are [BLOCK][WORK_GROUP]. */
-static inline float sum_lanes(local const float *partial, int t, int row_in_group) {
+/* From the state before the loaded block to the state before each of its steps. */
+static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const float *before, tiles_t tiles, inputs_t in, place_t p,
+                                   index_t step, int count) {
+  float state[ITEM_COLUMNS];
+  for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = before[e];
+  UNROLL for (int t = 0; t < BLOCK; t++) {
+    if (t < count) {
+      for (int e = 0; e < ITEM_COLUMNS; e++) history[t][e] = state[e];
+      advance(state, tiles, in, p, step, t);
+    }
+  }
+}
+
+/* The steps of the loaded block from the last to the first: leaves parts of the four sums in `tiles`, takes G one block back. */
+static inline void retreat_block(float *gradient, const float history[BLOCK][ITEM_COLUMNS], tiles_t tiles, inputs_t in, place_t p,
+                                 index_t step, int count, float scale) {
+  UNROLL for (int t = BLOCK - 1; t >= 0; t--) {
+    if (t < count) {
+      const index_t token = token_of(p.s, step + t, p.reverse);
+      const int place = t * WORK_GROUP + (int)get_local_id(0);
+      const float r_t = scale * tiles.r[t * ROWS_PER_GROUP + p.row_in_group];
+      const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
+      float v_t[ITEM_COLUMNS], do_t[ITEM_COLUMNS];
+      load_values(v_t, in.v, in.v_at, p, token);
+      load_values(do_t, in.dout, in.do_at, p, token);
+      float s_do = 0.0f, g_v = 0.0f, s_g = 0.0f, vd = 0.0f;
+      for (int e = 0; e < ITEM_COLUMNS; e++) {
+        s_do += history[t][e] * do_t[e];
+        g_v += gradient[e] * v_t[e];
+        s_g += history[t][e] * gradient[e];
+        vd += v_t[e] * do_t[e];
+        gradient[e] = d_t * gradient[e] + r_t * do_t[e];
+      }
+      tiles.state_do[place] = s_do;
+      tiles.gradient_v[place] = g_v;
+      tiles.state_gradient[place] = s_g;
+      tiles.v_do[place] = vd;
+    }
+  }
+}
+
+/* The LANES parts of a sum [BLOCK][WORK_GROUP] for one step and row, always in the same order. */
+static inline float sum_lanes(local const float *parts, int t, int row_in_group) {
   float sum = 0.0f;
-  for (int lane = 0; lane < LANES; lane++) sum += partial[t * WORK_GROUP + row_in_group * LANES + lane];
+  for (int lane = 0; lane < LANES; lane++) sum += parts[t * WORK_GROUP + row_in_group * LANES + lane];
   return sum;
+}
+
+/* Where the gradients by token go. */
+typedef struct outputs_t {
+  global dtype_t *dr, *dk;
+  global w_dtype_t *dw;
+  layout_t dr_at, dk_at, dw_at;
+} outputs_t;
+
+/* One work-item a (step, row) of the block. It leaves its term of du in the place of r, which only it reads here. */
+static inline void write_block(outputs_t out, tiles_t tiles, inputs_t in, place_t p, global const float *u, index_t step, int count,
+                               float scale) {
+  for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
+    const int t = i / ROWS_PER_GROUP;
+    const int row_in_group = i - t * ROWS_PER_GROUP;
+    const int row = p.row - p.row_in_group + row_in_group;
+    const float r_t = tiles.r[i], k_t = tiles.k[i];
+    const float vd = scale * sum_lanes(tiles.v_do, t, row_in_group);
+    tiles.r[i] = r_t * k_t * vd;
+    if (row >= KEY_DIM) continue;
+    const index_t token = token_of(p.s, step + t, p.reverse);
+    const float w_t = load_w(in.w + row_at(in.w_at, token, p.head) + row);
+    const float dr_t = scale * sum_lanes(tiles.state_do, t, row_in_group) + u[row] * vd * k_t;
+    const float dk_t = sum_lanes(tiles.gradient_v, t, row_in_group) + u[row] * vd * r_t;
+    const float dw_t = decay_gradient(w_t, tiles.d[i]) * sum_lanes(tiles.state_gradient, t, row_in_group);
+    store_d(out.dr + row_at(out.dr_at, token, p.head) + row, dr_t);
+    store_d(out.dk + row_at(out.dk_at, token, p.head) + row, dk_t);
+    store_w(out.dw + row_at(out.dw_at, token, p.head) + row, dw_t);
+  }
 }
 
 /*
@@ -186,15 +258,18 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   local float r_tile[TILE];
   local float k_tile[TILE];
   local float d_tile[TILE];
-  local float state_do[BLOCK * WORK_GROUP];   /* S_{t-1} do_t */
-  local float gradient_v[BLOCK * WORK_GROUP]; /* G_t v_t */
-  local float state_gradient[BLOCK * WORK_GROUP]; /* <S_{t-1}, G_t> */
-  local float v_do[BLOCK * WORK_GROUP];       /* v_t . do_t */
+  local float state_do[BLOCK * WORK_GROUP];
+  local float gradient_v[BLOCK * WORK_GROUP];
+  local float state_gradient[BLOCK * WORK_GROUP];
+  local float v_do[BLOCK * WORK_GROUP];
+  const tiles_t tiles = {r_tile, k_tile, d_tile, state_do, gradient_v, state_gradient, v_do};
+  const inputs_t in = {r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at};
+  const outputs_t out = {dr, dk, dw, dr_at, dk_at, dw_at};
 
   const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
   const int item = get_local_id(0);
-  const bool active = first_step == 0 || first_step < p.s.length; /* else all its steps belong to later launches */
-  const bool continued = last_step < p.s.length; /* a launch before this one had the later steps */
+  const bool active = first_step == 0 || first_step < p.s.length; /* else its steps all belong to later launches */
+  const bool continued = last_step < p.s.length;                  /* a launch before this one had the later steps */
   global float *carried = carry + carry_at + state_row(p, heads, p.s.carry);
 
   float gradient[ITEM_COLUMNS];
@@ -210,89 +285,35 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     const int steps = (int)min((index_t)SPAN, end - begin);
     const int blocks = (steps + BLOCK - 1) / BLOCK;
     float state[ITEM_COLUMNS];
-    float at_block[BLOCKS][ITEM_COLUMNS];
+    float before[BLOCKS][ITEM_COLUMNS]; /* the state before each block of the span */
     if (span == 0)
       load_row(state, initial + initial_at + state_row(p, heads, p.n), p, initial != 0);
     else
       load_row(state, checkpoints + checkpoints_at + state_row(p, heads, p.s.first_checkpoint + span - 1), p, true);
 
     for (int b = 0; b < blocks; b++) {
-      for (int e = 0; e < ITEM_COLUMNS; e++) at_block[b][e] = state[e];
+      for (int e = 0; e < ITEM_COLUMNS; e++) before[b][e] = state[e];
       if (b == blocks - 1) break;
-      load_tile(k_tile, k, k_at, p, begin + b * BLOCK, BLOCK);
-      load_decay_tile(d_tile, w, w_at, p, begin + b * BLOCK, BLOCK);
+      load_block(tiles, in, p, begin + b * BLOCK, BLOCK, false);
       barrier(CLK_LOCAL_MEM_FENCE);
-      advance(state, k_tile, d_tile, v, v_at, p, begin + b * BLOCK, BLOCK);
+      for (int t = 0; t < BLOCK; t++) advance(state, tiles, in, p, begin + b * BLOCK, t);
       barrier(CLK_LOCAL_MEM_FENCE);
     }
 
     for (int b = blocks - 1; b >= 0; b--) {
       const index_t step = begin + b * BLOCK;
       const int count = min(BLOCK, steps - b * BLOCK);
-      load_tile(r_tile, r, r_at, p, step, count);
-      load_tile(k_tile, k, k_at, p, step, count);
-      load_decay_tile(d_tile, w, w_at, p, step, count);
+      load_block(tiles, in, p, step, count, true);
       barrier(CLK_LOCAL_MEM_FENCE);
-
-      float history[BLOCK][ITEM_COLUMNS]; /* S_{t-1} */
-      for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = at_block[b][e];
-#pragma unroll
-      for (int t = 0; t < BLOCK; t++) { /* constant bounds keep the history in registers */
-        if (t >= count) break;
-#pragma unroll
-        for (int e = 0; e < ITEM_COLUMNS; e++) history[t][e] = state[e];
-        advance(state, k_tile + t * ROWS_PER_GROUP, d_tile + t * ROWS_PER_GROUP, v, v_at, p, step + t, 1);
-      }
-
-#pragma unroll
-      for (int t = BLOCK - 1; t >= 0; t--) {
-        if (t >= count) continue;
-        const index_t token = token_of(p.s, step + t, reverse);
-        const float r_t = scale * r_tile[t * ROWS_PER_GROUP + p.row_in_group];
-        const float d_t = d_tile[t * ROWS_PER_GROUP + p.row_in_group];
-        float v_t[ITEM_COLUMNS], do_t[ITEM_COLUMNS];
-        load_values(v_t, v, v_at, p, token);
-        load_values(do_t, dout, do_at, p, token);
-        float s_do = 0.0f, g_v = 0.0f, s_g = 0.0f, vd = 0.0f;
-#pragma unroll
-        for (int e = 0; e < ITEM_COLUMNS; e++) {
-          s_do += history[t][e] * do_t[e];
-          g_v += gradient[e] * v_t[e];
-          s_g += history[t][e] * gradient[e];
-          vd += v_t[e] * do_t[e];
-          gradient[e] = d_t * gradient[e] + r_t * do_t[e];
-        }
-        state_do[t * WORK_GROUP + item] = s_do;
-        gradient_v[t * WORK_GROUP + item] = g_v;
-        state_gradient[t * WORK_GROUP + item] = s_g;
-        v_do[t * WORK_GROUP + item] = vd;
-      }
+      float history[BLOCK][ITEM_COLUMNS]; /* S_{t-1} for each step of the block */
+      rebuild_history(history, before[b], tiles, in, p, step, count);
+      retreat_block(gradient, history, tiles, in, p, step, count, scale);
       barrier(CLK_LOCAL_MEM_FENCE);
-
-      /* One work-item a (step, row). It overwrites r_tile, which only it reads here, with its term of du. */
-      for (int i = item; i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
-        const int t = i / ROWS_PER_GROUP;
-        const int row_in_group = i - t * ROWS_PER_GROUP;
-        const int row = p.row - p.row_in_group + row_in_group;
-        const float r_t = r_tile[i], k_t = k_tile[i];
-        const float vd = scale * sum_lanes(v_do, t, row_in_group);
-        r_tile[i] = r_t * k_t * vd;
-        if (row >= KEY_DIM) continue;
-        const index_t token = token_of(p.s, step + t, reverse);
-        const float u_vd = u[u_at + p.head * KEY_DIM + row] * vd;
-        const float w_t = load_w(w + row_at(w_at, token, p.head) + row);
-        store_d(dr + row_at(dr_at, token, p.head) + row, scale * sum_lanes(state_do, t, row_in_group) + u_vd * k_t);
-        store_d(dk + row_at(dk_at, token, p.head) + row, sum_lanes(gradient_v, t, row_in_group) + u_vd * r_t);
-        store_w(dw + row_at(dw_at, token, p.head) + row,
-                decay_gradient(w_t, d_tile[i]) * sum_lanes(state_gradient, t, row_in_group));
-      }
+      write_block(out, tiles, in, p, u + u_at + p.head * KEY_DIM, step, count, scale);
       barrier(CLK_LOCAL_MEM_FENCE);
-
-      if (item < ROWS_PER_GROUP) {
-        float block_sum = 0.0f;
-        for (int t = 0; t < count; t++) block_sum += r_tile[t * ROWS_PER_GROUP + item];
-        du_sum += block_sum;
-      }
+      float block_sum = 0.0f;
+      for (int t = 0; t < count && item < ROWS_PER_GROUP; t++) block_sum += tiles.r[t * ROWS_PER_GROUP + item];
+      du_sum += block_sum;
       barrier(CLK_LOCAL_MEM_FENCE);
     }
   }

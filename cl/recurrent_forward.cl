@@ -38,30 +38,64 @@
 #define TILES ((VALUE_DIM + COLUMNS - 1) / COLUMNS)
 #define BONUS_PARTS (WORK_GROUP / BLOCK)
 
-/* Tokens `step` to `step + count` of one head: r, k' and decay factors, [BLOCK][PADDED_KEY]. */
-static inline void load_block(local float *r_tile, local float *k_tile, local float *d_tile, global const dtype_t *r, layout_t r_at,
-                              global const dtype_t *k, layout_t k_at, global const w_dtype_t *w, layout_t w_at, sequence_t s,
-                              index_t head, index_t step, int count, int reverse, float in_scale) {
+/* r, k and w of the launch, and the scale of k'. */
+typedef struct inputs_t {
+  global const dtype_t *r, *k;
+  global const w_dtype_t *w;
+  layout_t r_at, k_at, w_at;
+  float in_scale;
+} inputs_t;
+
+/* The local memory of a work-group: a block of r, k' and decay factors, and sums that work-items share. */
+typedef struct tiles_t {
+  local float *r, *k, *d; /* [BLOCK][PADDED_KEY] */
+  local float *partial;   /* [BLOCK][WORK_GROUP]: r_t^T S_{t-1}, one part of the key channels each */
+  local float *bonus;     /* [BLOCK][BONUS_PARTS]: r u k', likewise */
+} tiles_t;
+
+static inline void load_block(tiles_t tiles, inputs_t in, sequence_t s, index_t head, index_t step, int count, int reverse) {
   for (int i = get_local_id(0); i < count * PADDED_KEY; i += WORK_GROUP) {
     const int t = i / PADDED_KEY;
     const int c = i - t * PADDED_KEY;
     const index_t token = token_of(s, step + t, reverse);
     const bool real_channel = c < KEY_DIM;
-    r_tile[i] = real_channel ? load_d(r + row_at(r_at, token, head) + c) : 0.0f;
-    k_tile[i] = real_channel ? in_scale * load_d(k + row_at(k_at, token, head) + c) : 0.0f;
-    d_tile[i] = real_channel ? decay_factor(load_w(w + row_at(w_at, token, head) + c)) : 0.0f;
+    tiles.r[i] = real_channel ? load_d(in.r + row_at(in.r_at, token, head) + c) : 0.0f;
+    tiles.k[i] = real_channel ? in.in_scale * load_d(in.k + row_at(in.k_at, token, head) + c) : 0.0f;
+    tiles.d[i] = real_channel ? decay_factor(load_w(in.w + row_at(in.w_at, token, head) + c)) : 0.0f;
   }
 }
 
-/* BONUS_PARTS partial sums of r u k' for each token of the block: [BLOCK][BONUS_PARTS]. */
-static inline void sum_bonus(local float *bonus, local const float *r_tile, local const float *k_tile, global const float *u,
-                             int count) {
+static inline void sum_bonus(tiles_t tiles, global const float *u, int count) {
   const int t = get_local_id(0) / BONUS_PARTS;
   const int part = get_local_id(0) - t * BONUS_PARTS;
   if (t >= count) return;
   float sum = 0.0f;
-  for (int c = part; c < KEY_DIM; c += BONUS_PARTS) sum += r_tile[t * PADDED_KEY + c] * k_tile[t * PADDED_KEY + c] * u[c];
-  bonus[t * BONUS_PARTS + part] = sum;
+  for (int c = part; c < KEY_DIM; c += BONUS_PARTS) sum += tiles.r[t * PADDED_KEY + c] * tiles.k[t * PADDED_KEY + c] * u[c];
+  tiles.bonus[t * BONUS_PARTS + part] = sum;
+}
+
+/* The block on this work-item's rows of its column: leaves the sums over these rows in tiles.partial, advances the state. */
+static inline void advance_block(float *state, tiles_t tiles, const float *v_block, int first_row, int count) {
+  const int item = get_local_id(0);
+  UNROLL for (int t = 0; t < BLOCK; t++) {
+    if (t < count) {
+      const int row = t * PADDED_KEY + first_row;
+      float sum = 0.0f;
+      UNROLL for (int i = 0; i < ROWS; i++) {
+        sum += tiles.r[row + i] * state[i];
+        state[i] = tiles.d[row + i] * state[i] + tiles.k[row + i] * v_block[t];
+      }
+      tiles.partial[t * WORK_GROUP + item] = sum;
+    }
+  }
+}
+
+/* o of token t of the block, column c of the group, but for the scale. */
+static inline float sum_parts(tiles_t tiles, int t, int c, float v_t) {
+  float sum = 0.0f, bonus = 0.0f;
+  for (int p = 0; p < PARTS; p++) sum += tiles.partial[t * WORK_GROUP + p * COLUMNS + c];
+  for (int p = 0; p < BONUS_PARTS; p++) bonus += tiles.bonus[t * BONUS_PARTS + p];
+  return sum + bonus * v_t;
 }
 
 /*
@@ -82,6 +116,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
   local float d_tile[BLOCK * PADDED_KEY];
   local float partial[BLOCK * WORK_GROUP];
   local float bonus[BLOCK * BONUS_PARTS];
+  const tiles_t tiles = {r_tile, k_tile, d_tile, partial, bonus};
+  const inputs_t in = {r, k, w, r_at, k_at, w_at, in_scale};
 
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t sequence_head = group / TILES;
@@ -102,8 +138,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
   const index_t carry_state_at = carry_at + ((s.carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
 
   float state[ROWS];
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
     const bool mine = active && real_column && first_row + i < KEY_DIM;
     state[i] = 0.0f;
     if (mine && first_step > 0) state[i] = carry[carry_state_at + i * VALUE_DIM];
@@ -113,25 +148,13 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
   for (index_t step = first_step; step < end; step += BLOCK) {
     const int count = (int)min((index_t)BLOCK, end - step);
     float v_block[BLOCK];
-#pragma unroll
-    for (int t = 0; t < BLOCK; t++)
-      v_block[t] = t < count && real_column ? load_d(v + row_at(v_at, token_of(s, step + t, reverse), head) + column) : 0.0f;
-    load_block(r_tile, k_tile, d_tile, r, r_at, k, k_at, w, w_at, s, head, step, count, reverse, in_scale);
+    UNROLL for (int t = 0; t < BLOCK; t++) v_block[t] =
+        t < count && real_column ? load_d(v + row_at(v_at, token_of(s, step + t, reverse), head) + column) : 0.0f;
+    load_block(tiles, in, s, head, step, count, reverse);
     barrier(CLK_LOCAL_MEM_FENCE);
 
-    sum_bonus(bonus, r_tile, k_tile, u + u_at + head * KEY_DIM, count);
-#pragma unroll
-    for (int t = 0; t < BLOCK; t++) { /* a constant bound keeps v_block in registers */
-      if (t >= count) break;
-      const int row = t * PADDED_KEY + first_row;
-      float sum = 0.0f;
-#pragma unroll
-      for (int i = 0; i < ROWS; i++) {
-        sum += r_tile[row + i] * state[i];
-        state[i] = d_tile[row + i] * state[i] + k_tile[row + i] * v_block[t];
-      }
-      partial[t * WORK_GROUP + item] = sum;
-    }
+    sum_bonus(tiles, u + u_at + head * KEY_DIM, count);
+    advance_block(state, tiles, v_block, first_row, count);
     barrier(CLK_LOCAL_MEM_FENCE);
 
     for (int i = item; i < count * COLUMNS; i += WORK_GROUP) {
@@ -140,18 +163,14 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
       const int channel = tile * COLUMNS + c;
       if (channel >= VALUE_DIM) continue;
       const index_t token = token_of(s, step + t, reverse);
-      float sum = 0.0f, scalar = 0.0f;
-      for (int p = 0; p < PARTS; p++) sum += partial[t * WORK_GROUP + p * COLUMNS + c];
-      for (int p = 0; p < BONUS_PARTS; p++) scalar += bonus[t * BONUS_PARTS + p];
-      sum += scalar * load_d(v + row_at(v_at, token, head) + channel);
-      store_d(o + row_at(o_at, token, head) + channel, out_scale * sum);
+      const float v_t = load_d(v + row_at(v_at, token, head) + channel);
+      store_d(o + row_at(o_at, token, head) + channel, out_scale * sum_parts(tiles, t, c, v_t));
     }
-    /* The next trip writes r_tile, k_tile and d_tile, last read before the barrier above, and after its own first barrier
-     * partial and bonus: no third barrier is needed. */
+    /* No third barrier: the next trip writes r, k and d, last read before the barrier above, and after its own first barrier
+     * partial and bonus. */
   }
 
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
     if (!active || !real_column || first_row + i >= KEY_DIM) continue;
     if (end < s.length) carry[carry_state_at + i * VALUE_DIM] = state[i];
     if (end == s.length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];

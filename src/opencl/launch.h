@@ -12,9 +12,6 @@
 /* The least power of 2 that is at least `value`. */
 int rwkv6_power_of_2(int value);
 
-/* "-cl-std=CL1.2 -DKEY_DIM=.. -DVALUE_DIM=.. -DDTYPE=.. -DW_DTYPE=.. -DDECAY=..": what every program is specialized by. */
-void rwkv6_cl_problem_options(const rwkv6_problem *problem, char *options, size_t size);
-
 /* Writes the -D options that follow from the work-group; `geometry` is the launcher's own. */
 typedef void rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
 
