@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "selection.h"
+
+#include <stdio.h>
+
+#include "random.h"
+#include "tensor.h"
+
+static const int32_t dims[8] = {1, 8, 33, 60, 64, 100, 128, 256};
+static const rwkv6_dtype dtypes[5][2] = {{RWKV6_FP32, RWKV6_FP32},
+                                         {RWKV6_FP16, RWKV6_FP16},
+                                         {RWKV6_FP16, RWKV6_FP32},
+                                         {RWKV6_BF16, RWKV6_BF16},
+                                         {RWKV6_BF16, RWKV6_FP32}};
+static const int64_t lengths[8] = {1, 15, 16, 17, 63, 64, 65, 300};
+
+static test_specialization make(int key, int value, int types, int decay) {
+  const test_specialization made = {dims[key], dims[value], dtypes[types][0], dtypes[types][1], (rwkv6_decay)decay};
+  return made;
+}
+
+/* For each pair of types V is K moved round by another distance, so that V too meets all types. */
+static size_t select_pairwise(test_specialization *selected) {
+  static const int distance[5] = {0, 1, 3, 4, 6};
+  size_t count = 0;
+  for (int types = 0; types < 5; types++)
+    for (int key = 0; key < 8; key++)
+      selected[count++] = make(key, (key + distance[types]) % 8, types, (key + 2 * types + key / 4) % 3);
+  return count;
+}
+
+size_t test_select_specializations(bool full, test_specialization selected[TEST_ALL_SPECIALIZATIONS]) {
+  if (!full) return select_pairwise(selected);
+  size_t count = 0;
+  for (int key = 0; key < 8; key++)
+    for (int value = 0; value < 8; value++)
+      for (int types = 0; types < 5; types++)
+        for (int decay = 0; decay < 3; decay++) selected[count++] = make(key, value, types, decay);
+  return count;
+}
+
+const char *test_specialization_name(const test_specialization *specialization, char text[96]) {
+  snprintf(text, 96, "K=%d V=%d %s w %s %s", (int)specialization->key_dim, (int)specialization->value_dim,
+           rwkv6_dtype_name(specialization->dtype), rwkv6_dtype_name(specialization->w_dtype),
+           test_decay_name(specialization->decay));
+  return text;
+}
+
+static double work_of(const test_case *test) {
+  return (double)(test->sequences * test->length * test->heads) * test->key_dim * test->value_dim;
+}
+
+/* Fewer sequences, then fewer heads, then fewer tokens. */
+static void shrink(test_case *test, double work) {
+  while (work_of(test) > work && test->sequences > 2) test->sequences = test->sequences / 2 + 1;
+  if (work_of(test) > work) test->heads = 1;
+  if (work_of(test) > work && test->sequences == 2) test->sequences = 1;
+  for (int i = 7; i >= 0 && work_of(test) > work; i--) test->length = lengths[i];
+}
+
+test_case test_select_case(const test_specialization *specialization, int64_t index, double work) {
+  static const int64_t sequences[8] = {1, 2, 3, 5, 17, 1, 4, 9};
+  static const double scales[4] = {0, 0, 1, 0.37};
+  test_random random = {(uint64_t)(specialization->key_dim * 1000003 + specialization->value_dim * 1009 +
+                                   (int)specialization->dtype * 101 + (int)specialization->w_dtype * 11 +
+                                   (int)specialization->decay)};
+  const int64_t start = test_random_below(&random, 8);
+  random.state += (uint64_t)index * 7919;
+  test_case test = test_case_make(lengths[(start + 3 * index) % 8], specialization->key_dim, specialization->value_dim);
+  test.sequences = sequences[test_random_below(&random, 8)];
+  test.ragged = test_random_below(&random, 3) > 0;
+  test.heads = 1 + test_random_below(&random, 3);
+  test.dtype = specialization->dtype;
+  test.w_dtype = specialization->w_dtype;
+  test.decay = specialization->decay;
+  test.distribution = (test_distribution)((start + index + test_random_below(&random, 2) * 5) % TEST_DISTRIBUTIONS);
+  test.strides = (test_strides)test_random_below(&random, TEST_STRIDES);
+  test.reverse = test_random_below(&random, 2);
+  /* all of them half of the time, else any combination */
+  test.optional = test_random_below(&random, 2) ? TEST_ALL_OPTIONAL : (uint32_t)test_random_below(&random, 16);
+  test.scale = scales[test_random_below(&random, 4)];
+  test.chunk_length = test_random_below(&random, 3) ? 0 : 1 + test_random_below(&random, 70);
+  test.seed = test_random_bits(&random) % 1000000 + 1;
+  shrink(&test, work);
+  return test;
+}

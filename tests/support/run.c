@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "problem.h"
+
+size_t test_variants(rwkv6_device *device, const test_case *test, rwkv6_operation operation, rwkv6_mode mode,
+                     const rwkv6_variant **variants) {
+  test_data data;
+  test_data_create(&data, test, operation, false);
+  rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
+  const rwkv6_variant *all[RWKV6_MAX_VARIANTS];
+  const size_t found = rwkv6_variants_consider(device, &data.resolved, operation, mode, infos, all);
+  size_t count = 0;
+  for (size_t i = 0; i < found; i++)
+    if (infos[i].accepts) variants[count++] = all[i];
+  test_data_destroy(&data);
+  return count;
+}
+
+rwkv6_status test_plan_create(const test_subject *subject, const rwkv6_problem *problem, rwkv6_plan **plan,
+                              rwkv6_error *error) {
+  const rwkv6_variant *variant = subject->variant;
+  rwkv6_status status = rwkv6_plan_create(subject->device, problem, variant->operation, variant->mode, plan, error);
+  if (status || (*plan)->variant == variant) return status;
+  (*plan)->variant->destroy(*plan);
+  (*plan)->state = NULL;
+  (*plan)->variant = variant;
+  status = variant->create(*plan, error);
+  if (!status) return status;
+  (*plan)->variant = NULL;
+  rwkv6_plan_destroy(plan);
+  return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- runs */
+
+static rwkv6_status run_host(rwkv6_plan *plan, test_data *data, const test_call *call, rwkv6_error *error) {
+  const rwkv6_tensors tensors = test_tensors(data, call);
+  return rwkv6_run(plan, &tensors, error);
+}
+
+rwkv6_status test_run(const test_subject *subject, rwkv6_plan *plan, test_data *data, const test_call *call,
+                      rwkv6_error *error) {
+  return subject->buffers ? test_run_buffers(plan, data, call, error) : run_host(plan, data, call, error);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- checks */
+
+static bool run_call(const test_subject *subject, test_data *data, const rwkv6_problem *problem, const test_call *call,
+                     test_message *message) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan *plan = NULL;
+  rwkv6_status status = test_plan_create(subject, problem, &plan, &error);
+  if (!status) status = test_run(subject, plan, data, call, &error);
+  rwkv6_plan_destroy(&plan);
+  return status ? test_fail(message, "%s: %.1500s", rwkv6_status_name(status), error.message) : true;
+}
+
+static bool check_alone(const test_subject *subject, test_data *data, const test_values *batched, int64_t n,
+                        test_message *message) {
+  const test_call call = test_call_alone(data, n);
+  test_data_poison(data);
+  return run_call(subject, data, &call.problem, &call, message) && test_check_images(data, n, message) &&
+         test_check_bits(data, batched, n, "alone instead of batched", message);
+}
+
+/* The last sequence, and one in the middle (rotation of the lengths makes that an empty or a long one, by the seed). */
+static bool check_some_alone(const test_subject *subject, test_data *data, const test_values *batched, test_message *message) {
+  const int64_t sequences = data->resolved.sequences;
+  if (sequences < 2) return true;
+  return check_alone(subject, data, batched, sequences - 1, message) &&
+         check_alone(subject, data, batched, (int64_t)(data->test.seed % (uint64_t)(sequences - 1)), message);
+}
+
+/* final_state starts as a copy of initial_state and is handed in as both. */
+static bool check_in_place(const test_subject *subject, test_data *data, const test_values *apart, test_message *message) {
+  const test_image *initial = &data->image[RWKV6_TENSOR_INITIAL_STATE];
+  test_image *final = &data->image[RWKV6_TENSOR_FINAL_STATE];
+  if (!initial->memory || !final->memory) return true;
+  test_data_poison(data);
+  const int64_t elements = rwkv6_tensor_elements(&data->resolved, RWKV6_TENSOR_FINAL_STATE);
+  memcpy(test_image_pointer(final, 0), test_image_pointer(initial, 0), (size_t)elements * sizeof(float));
+  test_call call = test_call_all(data);
+  call.in_place = true;
+  return run_call(subject, data, &data->problem, &call, message) && test_check_images(data, -1, message) &&
+         test_check_bits(data, apart, -1, "in place", message);
+}
+
+static bool check_again(const test_subject *subject, test_data *data, const test_values *first, test_message *message) {
+  const test_call call = test_call_all(data);
+  test_data_poison(data);
+  return run_call(subject, data, &data->problem, &call, message) && test_check_bits(data, first, -1, "second run", message);
+}
+
+static bool check_data(const test_subject *subject, test_data *data, test_message *message) {
+  const test_call call = test_call_all(data);
+  const test_terms terms = test_terms_of(data);
+  if (!run_call(subject, data, &data->problem, &call, message)) return false;
+  test_values expected, first;
+  test_reference(data, RWKV6_MODE_RECURRENT, true, &expected);
+  test_values_read(data, &first);
+  const bool right = test_check_images(data, -1, message) && test_check_values(data, &terms, &expected, message) &&
+                     check_again(subject, data, &first, message) && check_some_alone(subject, data, &first, message) &&
+                     check_in_place(subject, data, &first, message);
+  test_values_destroy(&expected);
+  test_values_destroy(&first);
+  return right;
+}
+
+bool test_check_case(const test_subject *subject, const test_case *test, test_message *message) {
+  test_data data;
+  test_data_create(&data, test, subject->variant->operation, false);
+  const bool right = check_data(subject, &data, message);
+  test_data_destroy(&data);
+  return right;
+}
+
+void test_describe(const test_subject *subject, const test_case *test, const char *program, char *text, size_t size) {
+  char line[TEST_CASE_TEXT];
+  test_case_format(test, line);
+  snprintf(text, size,
+           "%s_%s, variant %s, %s, on %s (%.80s; %.80s)\n  again with: RWKV6_TEST_DEVICE=%s %s --%s --%s --variant %s%s --case "
+           "\"%s\"\n",
+           rwkv6_mode_name(subject->variant->mode), rwkv6_operation_name(subject->variant->operation), subject->variant->name,
+           subject->buffers ? "device buffers" : "host pointers", subject->info->id, subject->info->name,
+           subject->info->platform, subject->info->id, program, rwkv6_mode_name(subject->variant->mode),
+           rwkv6_operation_name(subject->variant->operation), subject->variant->name, subject->buffers ? " --buffers" : "",
+           line);
+}
