@@ -12,6 +12,8 @@
 #include "cli/text.h"
 #include "error.h"
 
+#define LONG_RUN 5.0 /* seconds, after which a run is not repeated for the sake of its time */
+
 /* Every tensor of a case in its storage type. */
 typedef struct stored_tensors {
   void *data[RWKV6_TENSOR_COUNT];
@@ -101,6 +103,22 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* The lines of the library without the newline at their end. */
+static void copy_explanation(char *out, size_t size, const char *text) {
+  snprintf(out, size, "%s", text ? text : "");
+  size_t length = strlen(out);
+  while (length && out[length - 1] == '\n') out[--length] = '\0';
+}
+
+static rwkv6_status timed_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, double *seconds, rwkv6_error *error) {
+  const double start = seconds_now();
+  const rwkv6_status status = rwkv6_run(plan, tensors, error);
+  *seconds = seconds_now() - start;
+  return status;
+}
+
+/* In the first run of a plan, device buffers are made and some drivers only then compile, so the second one is timed: it gives
+ * the same bits. */
 static rwkv6_status run_plan(rwkv6_plan *plan, const rwkv6_tensors *tensors, cli_operation_result *result, rwkv6_error *error) {
   rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
   rwkv6_status status = rwkv6_plan_get_info(plan, &info, error);
@@ -109,10 +127,10 @@ static rwkv6_status run_plan(rwkv6_plan *plan, const rwkv6_tensors *tensors, cli
   result->variant = info.variant;
   result->workspace = info.workspace;
   result->launches = info.launches;
-  snprintf(result->explanation, sizeof result->explanation, "%s", info.explanation ? info.explanation : "");
-  const double start = seconds_now();
-  status = rwkv6_run(plan, tensors, error);
-  result->seconds = seconds_now() - start;
+  copy_explanation(result->explanation, sizeof result->explanation, info.explanation);
+  status = timed_run(plan, tensors, &result->seconds, error);
+  const bool again = info.launches > 0 && result->seconds < LONG_RUN;
+  if (!status && again) status = timed_run(plan, tensors, &result->seconds, error);
   result->done = !status;
   return status;
 }

@@ -11,7 +11,7 @@ typedef struct cli_operation_result {
   rwkv6_mode mode;
   const char *variant; /* static string */
   char explanation[1024];
-  double seconds; /* of rwkv6_run, copies to and from the device included */
+  double seconds; /* of one rwkv6_run, copies to and from the device included */
   uint64_t workspace;
   int64_t launches;
 } cli_operation_result;
