@@ -15,8 +15,8 @@
  * Work-item (row, lane) holds row `row`, value channels lane, lane + LANES, ...: ITEM_COLUMNS of them.
  */
 #include "decay.h"
-#include "sequence.h"
 #include "storage.h"
+#include "unit.h"
 
 #ifndef KEY_DIM
 #define KEY_DIM 64
@@ -61,29 +61,29 @@ typedef struct tiles_t {
 
 /* The place of a work-item: its head, its row, its first value channel. */
 typedef struct place_t {
-  sequence_t s;
-  index_t n, head;
-  int row_in_group, row, lane, reverse;
+  unit_t unit;
+  index_t head, heads;
+  int row_in_group, row, lane;
+  bool reverse;
 } place_t;
 
-static inline place_t find_place(global const long4 *sequences, index_t length, index_t checkpoints, index_t heads, int reverse,
-                                 index_t first_group) {
+static inline place_t find_place(global const long8 *units, batch_t batch, index_t first_group) {
   place_t p;
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t sequence_head = group / ROW_TILES;
-  p.n = sequence_head / heads;
-  p.head = sequence_head - p.n * heads;
-  p.s = sequence_of(sequences, p.n, length, checkpoints);
+  const index_t unit_head = group / ROW_TILES;
+  p.heads = BATCH_HEADS(batch);
+  p.reverse = BATCH_REVERSE(batch);
+  p.unit = unit_of(units, batch, unit_head / p.heads);
+  p.head = unit_head - p.unit.number * p.heads;
   p.row_in_group = (int)get_local_id(0) / LANES;
   p.lane = (int)get_local_id(0) - p.row_in_group * LANES;
-  p.row = (int)(group - sequence_head * ROW_TILES) * ROWS_PER_GROUP + p.row_in_group;
-  p.reverse = reverse;
+  p.row = (int)(group - unit_head * ROW_TILES) * ROWS_PER_GROUP + p.row_in_group;
   return p;
 }
 
 /* Offset of this work-item's row in state `state` of [states, heads, K, V]. */
-static inline index_t state_row(place_t p, index_t heads, index_t state) {
-  return ((state * heads + p.head) * KEY_DIM + p.row) * VALUE_DIM;
+static inline index_t state_row(place_t p, index_t state) {
+  return ((state * p.heads + p.head) * KEY_DIM + p.row) * VALUE_DIM;
 }
 
 /* A row of a state, or zeros where there is none. */
@@ -114,7 +114,7 @@ static inline void load_block(tiles_t tiles, inputs_t in, place_t p, index_t ste
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
     const int row = p.row - p.row_in_group + i - t * ROWS_PER_GROUP;
-    const index_t token = token_of(p.s, step + t, p.reverse);
+    const index_t token = token_of(p.unit, step + t, p.reverse);
     const bool real_row = row < KEY_DIM;
     tiles.k[i] = real_row ? load_d(in.k + row_at(in.k_at, token, p.head) + row) : 0.0f;
     tiles.d[i] = real_row ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + row)) : 0.0f;
@@ -127,7 +127,7 @@ static inline void advance(float *state, tiles_t tiles, inputs_t in, place_t p, 
   const float k_t = tiles.k[t * ROWS_PER_GROUP + p.row_in_group];
   const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
   float v_t[ITEM_COLUMNS];
-  load_values(v_t, in.v, in.v_at, p, token_of(p.s, step + t, p.reverse));
+  load_values(v_t, in.v, in.v_at, p, token_of(p.unit, step + t, p.reverse));
   for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = d_t * state[e] + k_t * v_t[e];
 }
 
@@ -138,21 +138,21 @@ static inline void advance(float *state, tiles_t tiles, inputs_t in, place_t p, 
  */
 kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_backward_states(
     global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w, layout_t w_at,
-    global const float *initial, long initial_at, global float *checkpoints, long checkpoints_at, global const long4 *sequences,
-    long length, long checkpoints_each, long heads, int reverse, long first_step, long last_step, long first_group) {
+    global const float *initial, long initial_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
+    batch_t batch, long first_step, long last_step, long first_group) {
   local float k_tile[TILE];
   local float d_tile[TILE];
   const tiles_t tiles = {0, k_tile, d_tile, 0, 0, 0, 0};
   const inputs_t in = {0, k, v, 0, w, 0, k_at, v_at, 0, w_at};
-  const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
+  const place_t p = find_place(units, batch, first_group);
   global float *kept = checkpoints + checkpoints_at;
   float state[ITEM_COLUMNS];
   if (first_step == 0)
-    load_row(state, initial + initial_at + state_row(p, heads, p.n), p, initial != 0);
+    load_row(state, initial + initial_at + state_row(p, p.unit.sequence), p, initial != 0);
   else
-    load_row(state, kept + state_row(p, heads, p.s.first_checkpoint + first_step / SPAN - 1), p, first_step < p.s.length);
+    load_row(state, kept + state_row(p, p.unit.first_checkpoint + first_step / SPAN - 1), p, first_step < p.unit.length);
 
-  const index_t end = min(p.s.length, (index_t)last_step);
+  const index_t end = min(p.unit.length, (index_t)last_step);
   for (index_t step = first_step; step < end; step += BLOCK) {
     const int count = (int)min((index_t)BLOCK, end - step);
     load_block(tiles, in, p, step, count, false);
@@ -161,7 +161,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + BLOCK;
     const index_t span = next / SPAN;
-    if (span * SPAN == next && next < p.s.length) store_row(state, kept + state_row(p, heads, p.s.first_checkpoint + span - 1), p);
+    if (span * SPAN == next && next < p.unit.length) store_row(state, kept + state_row(p, p.unit.first_checkpoint + span - 1), p);
   }
 }
 
@@ -183,7 +183,7 @@ static inline void retreat_block(float *gradient, const float history[BLOCK][ITE
                                  index_t step, int count, float scale) {
   UNROLL for (int t = BLOCK - 1; t >= 0; t--) {
     if (t < count) {
-      const index_t token = token_of(p.s, step + t, p.reverse);
+      const index_t token = token_of(p.unit, step + t, p.reverse);
       const int place = t * WORK_GROUP + (int)get_local_id(0);
       const float r_t = scale * tiles.r[t * ROWS_PER_GROUP + p.row_in_group];
       const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
@@ -231,7 +231,7 @@ static inline void write_block(outputs_t out, tiles_t tiles, inputs_t in, place_
     const float vd = scale * sum_lanes(tiles.v_do, t, row_in_group);
     tiles.r[i] = r_t * k_t * vd;
     if (row >= KEY_DIM) continue;
-    const index_t token = token_of(p.s, step + t, p.reverse);
+    const index_t token = token_of(p.unit, step + t, p.reverse);
     const float w_t = load_w(in.w + row_at(in.w_at, token, p.head) + row);
     const float dr_t = scale * sum_lanes(tiles.state_do, t, row_in_group) + u[row] * vd * k_t;
     const float dk_t = sum_lanes(tiles.gradient_v, t, row_in_group) + u[row] * vd * r_t;
@@ -253,8 +253,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     global const dtype_t *dout, layout_t do_at, global const float *dfinal, long dfinal_at, global dtype_t *dr, layout_t dr_at,
     global dtype_t *dk, layout_t dk_at, global w_dtype_t *dw, layout_t dw_at, global const float *checkpoints,
     long checkpoints_at, global float *du_partial, long du_partial_at, global float *carry, long carry_at,
-    global const long4 *sequences, long length, long checkpoints_each, long heads, int reverse, float scale, long first_step,
-    long last_step, long first_group) {
+    global const long8 *units, batch_t batch, float scale, long first_step, long last_step, long first_group) {
   local float r_tile[TILE];
   local float k_tile[TILE];
   local float d_tile[TILE];
@@ -266,20 +265,20 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   const inputs_t in = {r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at};
   const outputs_t out = {dr, dk, dw, dr_at, dk_at, dw_at};
 
-  const place_t p = find_place(sequences, length, checkpoints_each, heads, reverse, first_group);
+  const place_t p = find_place(units, batch, first_group);
   const int item = get_local_id(0);
-  const bool active = first_step == 0 || first_step < p.s.length; /* else its steps all belong to later launches */
-  const bool continued = last_step < p.s.length;                  /* a launch before this one had the later steps */
-  global float *carried = carry + carry_at + state_row(p, heads, p.s.carry);
+  const bool active = first_step == 0 || first_step < p.unit.length; /* else its steps all belong to later launches */
+  const bool continued = last_step < p.unit.length;                  /* a launch before this one had the later steps */
+  global float *carried = carry + carry_at + state_row(p, p.unit.carry);
 
   float gradient[ITEM_COLUMNS];
   if (continued)
     load_row(gradient, carried, p, true);
   else
-    load_row(gradient, dfinal + dfinal_at + state_row(p, heads, p.n), p, active && dfinal != 0);
+    load_row(gradient, dfinal + dfinal_at + state_row(p, p.unit.sequence), p, active && dfinal != 0);
   float du_sum = 0.0f; /* of row `item` of the group, in work-items below ROWS_PER_GROUP */
 
-  const index_t end = min(p.s.length, (index_t)last_step);
+  const index_t end = min(p.unit.length, (index_t)last_step);
   for (index_t span = (end + SPAN - 1) / SPAN - 1; span * SPAN >= first_step; span--) {
     const index_t begin = span * SPAN;
     const int steps = (int)min((index_t)SPAN, end - begin);
@@ -287,9 +286,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     float state[ITEM_COLUMNS];
     float before[BLOCKS][ITEM_COLUMNS]; /* the state before each block of the span */
     if (span == 0)
-      load_row(state, initial + initial_at + state_row(p, heads, p.n), p, initial != 0);
+      load_row(state, initial + initial_at + state_row(p, p.unit.sequence), p, initial != 0);
     else
-      load_row(state, checkpoints + checkpoints_at + state_row(p, heads, p.s.first_checkpoint + span - 1), p, true);
+      load_row(state, checkpoints + checkpoints_at + state_row(p, p.unit.first_checkpoint + span - 1), p, true);
 
     for (int b = 0; b < blocks; b++) {
       for (int e = 0; e < ITEM_COLUMNS; e++) before[b][e] = state[e];
@@ -321,7 +320,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   if (active && first_step > 0) store_row(gradient, carried, p);
   const int du_row = p.row - p.row_in_group + item;
   if (active && item < ROWS_PER_GROUP && du_row < KEY_DIM) {
-    global float *sum = du_partial + du_partial_at + (p.n * heads + p.head) * KEY_DIM + du_row;
+    global float *sum = du_partial + du_partial_at + (p.unit.number * p.heads + p.head) * KEY_DIM + du_row;
     *sum = continued ? *sum + du_sum : du_sum;
   }
 }

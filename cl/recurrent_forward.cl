@@ -13,8 +13,8 @@
  * of one column of S in registers. r, k' and the decay of BLOCK tokens at a time go to local memory.
  */
 #include "decay.h"
-#include "sequence.h"
 #include "storage.h"
+#include "unit.h"
 
 #ifndef KEY_DIM
 #define KEY_DIM 64
@@ -53,11 +53,11 @@ typedef struct tiles_t {
   local float *bonus;     /* [BLOCK][BONUS_PARTS]: r u k', likewise */
 } tiles_t;
 
-static inline void load_block(tiles_t tiles, inputs_t in, sequence_t s, index_t head, index_t step, int count, int reverse) {
+static inline void load_block(tiles_t tiles, inputs_t in, unit_t unit, index_t head, index_t step, int count, bool reverse) {
   for (int i = get_local_id(0); i < count * PADDED_KEY; i += WORK_GROUP) {
     const int t = i / PADDED_KEY;
     const int c = i - t * PADDED_KEY;
-    const index_t token = token_of(s, step + t, reverse);
+    const index_t token = token_of(unit, step + t, reverse);
     const bool real_channel = c < KEY_DIM;
     tiles.r[i] = real_channel ? load_d(in.r + row_at(in.r_at, token, head) + c) : 0.0f;
     tiles.k[i] = real_channel ? in.in_scale * load_d(in.k + row_at(in.k_at, token, head) + c) : 0.0f;
@@ -102,15 +102,16 @@ static inline float sum_parts(tiles_t tiles, int t, int c, float v_t) {
  * initial     [sequences, heads, K, V] or NULL (zero): the state before step 0
  * final       the same shape or NULL: the state after the last step of each sequence
  * carry       [carries, heads, K, V] or NULL: the state of sequences that this launch begins or ends in the middle of
- * sequences   see sequence.h, or NULL
+ * units, batch see unit.h; a unit is a whole sequence here
+ * dual        1: the recurrence runs against the order of the batch
  * first_step, last_step: the steps of this launch; first_group: added to the group number. Both split work over launches.
  */
 kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_forward(
     global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
     global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *initial, long initial_at,
     global dtype_t *o, layout_t o_at, global float *final, long final_at, global float *carry, long carry_at,
-    global const long4 *sequences, long length, long heads, int reverse, float out_scale, float in_scale, long first_step,
-    long last_step, long first_group) {
+    global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step,
+    long first_group) {
   local float r_tile[BLOCK * PADDED_KEY];
   local float k_tile[BLOCK * PADDED_KEY];
   local float d_tile[BLOCK * PADDED_KEY];
@@ -120,22 +121,23 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
   const inputs_t in = {r, k, w, r_at, k_at, w_at, in_scale};
 
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t sequence_head = group / TILES;
-  const int tile = (int)(group - sequence_head * TILES);
-  const index_t n = sequence_head / heads;
-  const index_t head = sequence_head - n * heads;
-  const sequence_t s = sequence_of(sequences, n, length, 0);
-  const index_t end = min(s.length, (index_t)last_step);
+  const index_t heads = BATCH_HEADS(batch);
+  const index_t unit_head = group / TILES;
+  const int tile = (int)(group - unit_head * TILES);
+  const unit_t unit = unit_of(units, batch, unit_head / heads);
+  const index_t head = unit_head - unit.number * heads;
+  const bool reverse = BATCH_REVERSE(batch) != (dual != 0);
+  const index_t end = min(unit.length, (index_t)last_step);
   /* Sequences that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
-  const bool active = first_step == 0 || first_step < s.length;
+  const bool active = first_step == 0 || first_step < unit.length;
 
   const int item = get_local_id(0);
   const int part = item / COLUMNS;
   const int column = tile * COLUMNS + item - part * COLUMNS;
   const int first_row = part * ROWS;
   const bool real_column = column < VALUE_DIM;
-  const index_t state_at = ((n * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
-  const index_t carry_state_at = carry_at + ((s.carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t state_at = ((unit.sequence * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t carry_state_at = carry_at + ((unit.carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
 
   float state[ROWS];
   UNROLL for (int i = 0; i < ROWS; i++) {
@@ -149,8 +151,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
     const int count = (int)min((index_t)BLOCK, end - step);
     float v_block[BLOCK];
     UNROLL for (int t = 0; t < BLOCK; t++) v_block[t] =
-        t < count && real_column ? load_d(v + row_at(v_at, token_of(s, step + t, reverse), head) + column) : 0.0f;
-    load_block(tiles, in, s, head, step, count, reverse);
+        t < count && real_column ? load_d(v + row_at(v_at, token_of(unit, step + t, reverse), head) + column) : 0.0f;
+    load_block(tiles, in, unit, head, step, count, reverse);
     barrier(CLK_LOCAL_MEM_FENCE);
 
     sum_bonus(tiles, u + u_at + head * KEY_DIM, count);
@@ -162,7 +164,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
       const int c = i - t * COLUMNS;
       const int channel = tile * COLUMNS + c;
       if (channel >= VALUE_DIM) continue;
-      const index_t token = token_of(s, step + t, reverse);
+      const index_t token = token_of(unit, step + t, reverse);
       const float v_t = load_d(v + row_at(v_at, token, head) + channel);
       store_d(o + row_at(o_at, token, head) + channel, out_scale * sum_parts(tiles, t, c, v_t));
     }
@@ -172,7 +174,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
 
   UNROLL for (int i = 0; i < ROWS; i++) {
     if (!active || !real_column || first_row + i >= KEY_DIM) continue;
-    if (end < s.length) carry[carry_state_at + i * VALUE_DIM] = state[i];
-    if (end == s.length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];
+    if (end < unit.length) carry[carry_state_at + i * VALUE_DIM] = state[i];
+    if (end == unit.length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];
   }
 }

@@ -111,7 +111,6 @@ static rwkv6_status new_device(const rwkv6_device_options *options, const rwkv6_
   made->log = options ? options->log : NULL;
   made->log_user = options ? options->log_user : NULL;
   made->launch_budget_ms = RWKV6_LAUNCH_BUDGET_MS;
-  made->work_group_limit = RWKV6_WORK_GROUP_LIMIT;
   *device = made;
   return RWKV6_OK;
 }
@@ -208,6 +207,6 @@ void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds) {
   device->launch_budget_ms = milliseconds;
 }
 
-void rwkv6_device_set_work_group_limit(rwkv6_device *device, size_t work_items) {
-  device->work_group_limit = work_items;
+void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items) {
+  device->work_group = work_items;
 }

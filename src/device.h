@@ -16,12 +16,11 @@ struct rwkv6_device {
   void *log_user;
   struct rwkv6_cl_device *cl; /* NULL on the CPU path */
   double launch_budget_ms;    /* the cost model keeps one launch under this */
-  size_t work_group_limit;    /* largest work-group that kernels are built for */
+  size_t work_group;          /* of all kernels; 0: what each prefers */
 };
 
 /* Watchdogs of displays end a kernel after a second or two and stutter long before: stay under 100 ms. */
 #define RWKV6_LAUNCH_BUDGET_MS 80.0
-#define RWKV6_WORK_GROUP_LIMIT 64
 
 void rwkv6_device_hold(rwkv6_device *device);
 
@@ -30,9 +29,9 @@ void rwkv6_device_log(const rwkv6_device *device, rwkv6_log_level level, const c
 /* The same for texts of any length. */
 void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, const char *text);
 
-/* For tests: before any plan of the device is made. */
+/* For tests: how plans made from now on split their work. */
 void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds);
-void rwkv6_device_set_work_group_limit(rwkv6_device *device, size_t work_items);
+void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items);
 
 /* What OpenCL support gives the rest of the library; absent.c answers where it is compiled out. */
 

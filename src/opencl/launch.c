@@ -17,8 +17,8 @@ static void problem_options(const rwkv6_device *device, const rwkv6_problem *pro
            device->info.kind == RWKV6_KIND_OPENCL_GPU ? " -DUNROLL_LOOPS" : "");
 }
 
-static int largest_work_group(const rwkv6_device *device) {
-  size_t limit = device->work_group_limit;
+static int largest_work_group(const rwkv6_device *device, int preferred) {
+  size_t limit = device->work_group ? device->work_group : (size_t)preferred;
   if (device->info.max_work_group < limit) limit = (size_t)device->info.max_work_group;
   int work_group = RWKV6_MIN_WORK_GROUP;
   while ((size_t)work_group * 2 <= limit) work_group *= 2;
@@ -56,10 +56,10 @@ static rwkv6_status create_kernels(const rwkv6_cl_device *d, cl_program program,
 }
 
 rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
-                                    const char *const *names, int count, rwkv6_cl_options_function *options, void *geometry,
-                                    cl_kernel *kernels, const char **log, rwkv6_error *error) {
+                                    const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
+                                    void *geometry, cl_kernel *kernels, const char **log, rwkv6_error *error) {
   char text[512];
-  for (int work_group = largest_work_group(device); work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
+  for (int work_group = largest_work_group(device, preferred); work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
     problem_options(device, problem, text, sizeof text);
     options(problem, work_group, geometry, text + strlen(text), sizeof text - strlen(text));
     const rwkv6_cl_program *program;
@@ -77,35 +77,35 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
                     file, device->info.id, RWKV6_MIN_WORK_GROUP);
 }
 
-static void set(rwkv6_cl_arguments *arguments, size_t size, const void *value) {
+void rwkv6_cl_arg_value(rwkv6_cl_arguments *arguments, size_t size, const void *value) {
   const cl_int code = arguments->cl->SetKernelArg(arguments->kernel, arguments->index++, size, value);
   if (arguments->code == CL_SUCCESS) arguments->code = code;
 }
 
 void rwkv6_cl_arg_buffer(rwkv6_cl_arguments *arguments, cl_mem buffer) {
-  set(arguments, sizeof buffer, &buffer);
+  rwkv6_cl_arg_value(arguments, sizeof buffer, &buffer);
 }
 
 void rwkv6_cl_arg_long(rwkv6_cl_arguments *arguments, int64_t value) {
   const cl_long number = value;
-  set(arguments, sizeof number, &number);
+  rwkv6_cl_arg_value(arguments, sizeof number, &number);
 }
 
 void rwkv6_cl_arg_int(rwkv6_cl_arguments *arguments, int value) {
   const cl_int number = value;
-  set(arguments, sizeof number, &number);
+  rwkv6_cl_arg_value(arguments, sizeof number, &number);
 }
 
 void rwkv6_cl_arg_float(rwkv6_cl_arguments *arguments, double value) {
   const cl_float number = (cl_float)value;
-  set(arguments, sizeof number, &number);
+  rwkv6_cl_arg_value(arguments, sizeof number, &number);
 }
 
 void rwkv6_cl_arg_tensor(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id) {
   const rwkv6_stride *stride = rwkv6_tensor_stride(call->problem, id);
   const cl_long4 layout = {{call->tensor[id].offset, stride->token, stride->head, 0}};
   rwkv6_cl_arg_buffer(arguments, call->tensor[id].buffer);
-  set(arguments, sizeof layout, &layout);
+  rwkv6_cl_arg_value(arguments, sizeof layout, &layout);
 }
 
 void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id) {

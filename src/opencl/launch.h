@@ -16,13 +16,13 @@ int rwkv6_power_of_2(int value);
 typedef void rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
 
 /*
- * Builds cl/`file` for the largest work-group, from the device's limit downward, that all `names` kernels of it can run with, and
- * creates those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. Kernels belong to the caller, as one cl_kernel must
- * not be used by two threads.
+ * Builds cl/`file` for the largest work-group, from `preferred` downward, that all `count` kernels of it can run with, and creates
+ * those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. The kernels belong to the caller, as
+ * no two threads may share a cl_kernel.
  */
 rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
-                                    const char *const *names, int count, rwkv6_cl_options_function *options, void *geometry,
-                                    cl_kernel *kernels, const char **log, rwkv6_error *error);
+                                    const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
+                                    void *geometry, cl_kernel *kernels, const char **log, rwkv6_error *error);
 
 /* Sets arguments one after the other; the first failure sticks in `code`. */
 typedef struct rwkv6_cl_arguments {
@@ -32,6 +32,7 @@ typedef struct rwkv6_cl_arguments {
   cl_int code;
 } rwkv6_cl_arguments;
 
+void rwkv6_cl_arg_value(rwkv6_cl_arguments *arguments, size_t size, const void *value);
 void rwkv6_cl_arg_buffer(rwkv6_cl_arguments *arguments, cl_mem buffer);
 void rwkv6_cl_arg_long(rwkv6_cl_arguments *arguments, int64_t value);
 void rwkv6_cl_arg_int(rwkv6_cl_arguments *arguments, int value);

@@ -27,7 +27,7 @@ typedef struct backward_state {
   backward_geometry geometry;
   rwkv6_cl_window states_window, rows_window;
   rwkv6_cl_recurrence recurrence;
-  rwkv6_cl_sequences sequences;
+  rwkv6_cl_units units;
   uint64_t carry_byte, du_byte; /* in the workspace; checkpoints begin at 0 */
 } backward_state;
 
@@ -65,25 +65,17 @@ static rwkv6_cl_arguments begin(const rwkv6_plan *plan, int kernel) {
   return arguments;
 }
 
-static void set_sequences(rwkv6_cl_arguments *a, const backward_state *state, const rwkv6_cl_call *call) {
-  rwkv6_cl_arg_buffer(a, state->sequences.table);
-  rwkv6_cl_arg_long(a, state->sequences.length);
-  rwkv6_cl_arg_long(a, state->sequences.checkpoints_each);
-  rwkv6_cl_arg_long(a, call->problem->heads);
-  rwkv6_cl_arg_int(a, call->problem->reverse != 0);
-}
-
 static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const backward_state *state = plan->state;
-  if (!state->sequences.checkpoints) return RWKV6_OK;
+  if (!state->units.checkpoints) return RWKV6_OK;
   rwkv6_cl_arguments a = begin(plan, STATES);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_K);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_V);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_W);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_INITIAL_STATE);
   rwkv6_cl_arg_workspace(&a, call, 0, true);
-  set_sequences(&a, state, call);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->states_window, state->geometry.groups, state->sequences.longest,
+  rwkv6_cl_arg_units(&a, &state->units);
+  return rwkv6_cl_launch_windows(call->queue, &a, state->states_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, false, error);
 }
 
@@ -101,12 +93,12 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DR);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DK);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DW);
-  rwkv6_cl_arg_workspace(&a, call, 0, state->sequences.checkpoints > 0);
+  rwkv6_cl_arg_workspace(&a, call, 0, state->units.checkpoints > 0);
   rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
-  rwkv6_cl_arg_workspace(&a, call, state->carry_byte, state->sequences.carries > 0);
-  set_sequences(&a, state, call);
+  rwkv6_cl_arg_workspace(&a, call, state->carry_byte, state->units.carries > 0);
+  rwkv6_cl_arg_units(&a, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->rows_window, state->geometry.groups, state->sequences.longest,
+  return rwkv6_cl_launch_windows(call->queue, &a, state->rows_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, true, error);
 }
 
@@ -136,9 +128,9 @@ static rwkv6_status enqueue_dv(const rwkv6_plan *plan, const rwkv6_cl_call *call
       .final_state = RWKV6_TENSOR_DINITIAL_STATE,
       .out_scale = 1,
       .in_scale = plan->problem.scale,
-      .reverse = plan->problem.reverse == 0,
+      .dual = true,
   };
-  return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->sequences, state->carry_byte, call, error);
+  return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->units, state->carry_byte, call, error);
 }
 
 static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
@@ -156,7 +148,7 @@ static void destroy(rwkv6_plan *plan) {
   for (int i = 0; i < KERNELS; i++)
     if (state->kernel[i]) plan->device->cl->cl->ReleaseKernel(state->kernel[i]);
   rwkv6_cl_recurrence_release(plan->device, &state->recurrence);
-  rwkv6_cl_sequences_release(plan->device, &state->sequences);
+  rwkv6_cl_units_release(plan->device, &state->units);
   free(state);
   plan->state = NULL;
 }
@@ -179,15 +171,15 @@ static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
   const rwkv6_problem *problem = &plan->problem;
   const uint64_t heads_key = (uint64_t)(problem->heads * problem->key_dim);
   const uint64_t state_bytes = sizeof(float) * heads_key * (uint64_t)problem->value_dim;
-  state->carry_byte = align((uint64_t)state->sequences.checkpoints * state_bytes);
-  state->du_byte = align(state->carry_byte + (uint64_t)state->sequences.carries * state_bytes);
+  state->carry_byte = align((uint64_t)state->units.checkpoints * state_bytes);
+  state->du_byte = align(state->carry_byte + (uint64_t)state->units.carries * state_bytes);
   plan->workspace = state->du_byte + sizeof(float) * heads_key * (uint64_t)problem->sequences;
 }
 
 static int64_t count_launches(const backward_state *state) {
-  const int64_t longest = state->sequences.longest;
+  const int64_t longest = state->units.longest;
   int64_t launches = 1; /* du */
-  if (state->sequences.checkpoints)
+  if (state->units.checkpoints)
     launches += rwkv6_cl_count_launches(state->states_window, state->geometry.groups, longest);
   launches += rwkv6_cl_count_launches(state->rows_window, state->geometry.groups, longest);
   return launches + rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, longest);
@@ -195,15 +187,15 @@ static int64_t count_launches(const backward_state *state) {
 
 static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
-  rwkv6_status status = rwkv6_cl_build_kernels(plan->device, problem, "recurrent_backward.cl", kernel_names, KERNELS, options,
-                                               &state->geometry, state->kernel, &state->log, error);
+  rwkv6_status status = rwkv6_cl_build_kernels(plan->device, problem, "recurrent_backward.cl", kernel_names, KERNELS, 64,
+                                               options, &state->geometry, state->kernel, &state->log, error);
   if (!status) status = rwkv6_cl_recurrence_make(plan->device, problem, &state->recurrence, error);
   if (status) return status;
   choose_windows(plan, state);
   /* One place for a carried G serves both kernels that need it, one after the other. */
   const int64_t rows_steps = state->rows_window.steps, recurrence_steps = state->recurrence.window.steps;
-  return rwkv6_cl_sequences_make(plan->device, problem, state->geometry.span,
-                                 rows_steps < recurrence_steps ? rows_steps : recurrence_steps, &state->sequences, error);
+  return rwkv6_cl_units_make(plan->device, problem, 0, state->geometry.span,
+                                 rows_steps < recurrence_steps ? rows_steps : recurrence_steps, &state->units, error);
 }
 
 static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {

@@ -44,8 +44,8 @@ static void options(const rwkv6_problem *problem, int work_group, void *geometry
 rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_recurrence *recurrence,
                                       rwkv6_error *error) {
   static const char *const name = "recurrent_forward";
-  const rwkv6_status status = rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, options, recurrence,
-                                                     &recurrence->kernel, &recurrence->log, error);
+  const rwkv6_status status = rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, 64, options,
+                                                     recurrence, &recurrence->kernel, &recurrence->log, error);
   if (status) return status;
   /* Two multiply-adds an element of S, and the loads and exponentials of K channels. */
   const double operations = 5.0 * problem->key_dim * recurrence->columns + 20.0 * problem->key_dim;
@@ -60,7 +60,7 @@ void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence
 }
 
 /* A tensor's layout as the roles name it: dv in the place of o has dv's own strides. */
-static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_sequences *sequences,
+static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_units *units,
                           uint64_t carry_byte, const rwkv6_cl_call *call) {
   rwkv6_cl_arg_tensor(a, call, roles->r);
   rwkv6_cl_arg_tensor(a, call, roles->k);
@@ -70,28 +70,26 @@ static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_recurrence_roles
   rwkv6_cl_arg_packed(a, call, roles->initial_state);
   rwkv6_cl_arg_tensor(a, call, roles->o);
   rwkv6_cl_arg_packed(a, call, roles->final_state);
-  rwkv6_cl_arg_workspace(a, call, carry_byte, sequences->carries > 0);
-  rwkv6_cl_arg_buffer(a, sequences->table);
-  rwkv6_cl_arg_long(a, sequences->length);
-  rwkv6_cl_arg_long(a, call->problem->heads);
-  rwkv6_cl_arg_int(a, roles->reverse);
+  rwkv6_cl_arg_workspace(a, call, carry_byte, units->carries > 0);
+  rwkv6_cl_arg_units(a, units);
+  rwkv6_cl_arg_int(a, roles->dual);
   rwkv6_cl_arg_float(a, roles->out_scale);
   rwkv6_cl_arg_float(a, roles->in_scale);
 }
 
 rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_recurrence *recurrence,
-                                         const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_sequences *sequences,
+                                         const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_units *units,
                                          uint64_t carry_byte, const rwkv6_cl_call *call, rwkv6_error *error) {
   rwkv6_cl_arguments arguments = {plan->device->cl->cl, recurrence->kernel, 0, CL_SUCCESS};
-  set_arguments(&arguments, roles, sequences, carry_byte, call);
-  return rwkv6_cl_launch_windows(call->queue, &arguments, recurrence->window, recurrence->groups, sequences->longest,
+  set_arguments(&arguments, roles, units, carry_byte, call);
+  return rwkv6_cl_launch_windows(call->queue, &arguments, recurrence->window, recurrence->groups, units->longest,
                                  recurrence->work_group, false, error);
 }
 
 typedef struct forward_state {
   rwkv6_cl_state base; /* first */
   rwkv6_cl_recurrence recurrence;
-  rwkv6_cl_sequences sequences;
+  rwkv6_cl_units units;
 } forward_state;
 
 static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
@@ -105,9 +103,9 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
       .final_state = RWKV6_TENSOR_FINAL_STATE,
       .out_scale = plan->problem.scale,
       .in_scale = 1,
-      .reverse = plan->problem.reverse != 0,
+      .dual = false,
   };
-  return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->sequences, 0, call, error);
+  return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->units, 0, call, error);
 }
 
 static void destroy(rwkv6_plan *plan) {
@@ -115,7 +113,7 @@ static void destroy(rwkv6_plan *plan) {
   if (!state) return;
   rwkv6_cl_host_release(plan->device, &state->base.host);
   rwkv6_cl_recurrence_release(plan->device, &state->recurrence);
-  rwkv6_cl_sequences_release(plan->device, &state->sequences);
+  rwkv6_cl_units_release(plan->device, &state->units);
   free(state);
   plan->state = NULL;
 }
@@ -128,15 +126,15 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   state->base.enqueue = enqueue;
   rwkv6_status status = rwkv6_cl_recurrence_make(plan->device, problem, &state->recurrence, error);
   if (!status)
-    status = rwkv6_cl_sequences_make(plan->device, problem, 0, state->recurrence.window.steps, &state->sequences, error);
+    status = rwkv6_cl_units_make(plan->device, problem, 0, 0, state->recurrence.window.steps, &state->units, error);
   if (status) {
     destroy(plan);
     return status;
   }
   const uint64_t state_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim * problem->value_dim);
-  plan->workspace = (uint64_t)state->sequences.carries * state_bytes;
+  plan->workspace = (uint64_t)state->units.carries * state_bytes;
   plan->launches =
-      rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, state->sequences.longest);
+      rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, state->units.longest);
   plan->build_log = state->recurrence.log;
   return RWKV6_OK;
 }

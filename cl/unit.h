@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which tokens a work-group's part of the recurrence covers, and in which order it visits them. A unit is a sequence, or, where
+ * chunk mode splits sequences to fill the device, a segment of one.
+ */
+#ifndef UNIT_H
+#define UNIT_H
+
+#include "storage.h"
+
+/*
+ * What holds for the whole batch: (length, segment length, segments, checkpoints of a full segment, checkpoints of a sequence,
+ * heads, reverse, unused). The first five are for batches of equal lengths; a ragged batch has a table with one row a unit:
+ * (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, 0, 0).
+ */
+typedef long8 batch_t;
+
+#define BATCH_HEADS(batch) ((batch).s5)
+#define BATCH_REVERSE(batch) ((batch).s6 != 0)
+
+typedef struct unit_t {
+  index_t begin;            /* first token in memory */
+  index_t length;           /* tokens, may be 0 */
+  index_t sequence;
+  index_t number;           /* of the unit itself */
+  index_t first_checkpoint; /* checkpoints of all units before this one; each has `heads` states */
+  index_t carry;            /* place of the state that is carried from launch to launch */
+  bool first, last;         /* of its sequence, in the order of the recurrence */
+} unit_t;
+
+static inline unit_t unit_of(global const long8 *table, batch_t batch, index_t number) {
+  unit_t unit;
+  unit.number = number;
+  if (table) {
+    const long8 row = table[number];
+    unit.begin = row.s0;
+    unit.length = row.s1;
+    unit.sequence = row.s2;
+    unit.first = (row.s3 & 1) != 0;
+    unit.last = (row.s3 & 2) != 0;
+    unit.first_checkpoint = row.s4;
+    unit.carry = row.s5;
+  } else {
+    unit.sequence = number / batch.s2;
+    const index_t segment = number - unit.sequence * batch.s2;
+    const index_t step = segment * batch.s1; /* of the sequence, in the order of the recurrence */
+    unit.length = min((index_t)batch.s1, (index_t)batch.s0 - step);
+    unit.begin = unit.sequence * batch.s0 + (BATCH_REVERSE(batch) ? batch.s0 - step - unit.length : step);
+    unit.first = segment == 0;
+    unit.last = segment == batch.s2 - 1;
+    unit.first_checkpoint = unit.sequence * batch.s4 + segment * batch.s3;
+    unit.carry = number;
+  }
+  return unit;
+}
+
+/* The token that is visited at `step` of the unit; backward_in_time: from its last token to its first. */
+static inline index_t token_of(unit_t unit, index_t step, bool backward_in_time) {
+  return unit.begin + (backward_in_time ? unit.length - 1 - step : step);
+}
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl/units.h"
+
+#include <stdlib.h>
+
+/* The state before step 0 is kept elsewhere, so a unit of up to `span` steps needs no checkpoint. */
+static int64_t checkpoints_of(int64_t length, int64_t span) {
+  return span && length ? (length - 1) / span : 0;
+}
+
+static int64_t segments_of(int64_t length, int64_t segment_length) {
+  return segment_length && length ? (length - 1) / segment_length + 1 : 1;
+}
+
+int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, int64_t segment_length) {
+  if (!problem->cu_seqlens)
+    return problem->sequences * segments_of(problem->tokens / problem->sequences, segment_length);
+  int64_t count = 0;
+  for (int64_t n = 0; n < problem->sequences; n++)
+    count += segments_of(rwkv6_problem_sequence(problem, n).length, segment_length);
+  return count;
+}
+
+/* Appends the rows of sequence n. Segments follow the recurrence: in reverse, the first holds the last tokens. */
+static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segment_length, int64_t span, int64_t window_steps,
+                         cl_long8 *rows, rwkv6_cl_units *units) {
+  const rwkv6_sequence s = rwkv6_problem_sequence(problem, n);
+  const int64_t segments = segments_of(s.length, segment_length);
+  for (int64_t i = 0; i < segments; i++) {
+    const int64_t step = i * segment_length;
+    const int64_t left = s.length - step;
+    const int64_t length = segments > 1 && left > segment_length ? segment_length : left;
+    const int64_t begin = s.begin + (problem->reverse ? s.length - step - length : step);
+    const int64_t ends = (i == 0 ? 1 : 0) + (i == segments - 1 ? 2 : 0);
+    const cl_long8 row = {{begin, length, n, ends, units->checkpoints, units->carries, 0, 0}};
+    rows[units->count++] = row;
+    units->checkpoints += checkpoints_of(length, span);
+    units->carries += length > window_steps;
+    if (length > units->longest) units->longest = length;
+  }
+}
+
+static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
+                               int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
+  const size_t count = (size_t)rwkv6_cl_units_count(problem, segment_length);
+  cl_long8 *rows = rwkv6_alloc(count, sizeof *rows, "the table of sequences", error);
+  if (!rows) return RWKV6_OUT_OF_MEMORY;
+  for (int64_t n = 0; n < problem->sequences; n++)
+    add_sequence(problem, n, segment_length, span, window_steps, rows, units);
+  cl_int code;
+  units->table = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, count * sizeof *rows,
+                                              rows, &code);
+  free(rows);
+  if (code == CL_SUCCESS) return RWKV6_OK;
+  units->table = NULL;
+  return rwkv6_cl_fail(error, code, "clCreateBuffer for the table of sequences");
+}
+
+/* Equal lengths need no table: the kernels work it out from six numbers, so a new batch shape costs nothing on the device. */
+static void describe_equal(const rwkv6_problem *problem, int64_t segment_length, int64_t span, int64_t window_steps,
+                           rwkv6_cl_units *units) {
+  const int64_t length = problem->tokens / problem->sequences;
+  const int64_t segments = segments_of(length, segment_length);
+  const int64_t full = segments > 1 ? segment_length : length;
+  const int64_t last = length - (segments - 1) * full;
+  const int64_t each_full = checkpoints_of(full, span);
+  const int64_t each_sequence = (segments - 1) * each_full + checkpoints_of(last, span);
+  units->count = problem->sequences * segments;
+  units->longest = full;
+  units->checkpoints = problem->sequences * each_sequence;
+  units->carries = full > window_steps ? units->count : 0;
+  units->batch.s[0] = length;
+  units->batch.s[1] = full;
+  units->batch.s[2] = segments;
+  units->batch.s[3] = each_full;
+  units->batch.s[4] = each_sequence;
+}
+
+rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
+                                 int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
+  const rwkv6_cl_units none = {0};
+  *units = none;
+  units->batch.s[5] = problem->heads;
+  units->batch.s[6] = problem->reverse != 0;
+  if (problem->cu_seqlens) return make_table(device, problem, segment_length, span, window_steps, units, error);
+  describe_equal(problem, segment_length, span, window_steps, units);
+  return RWKV6_OK;
+}
+
+void rwkv6_cl_units_release(const rwkv6_device *device, rwkv6_cl_units *units) {
+  if (units->table) device->cl->cl->ReleaseMemObject(units->table);
+  units->table = NULL;
+}
+
+void rwkv6_cl_arg_units(rwkv6_cl_arguments *arguments, const rwkv6_cl_units *units) {
+  rwkv6_cl_arg_buffer(arguments, units->table);
+  rwkv6_cl_arg_value(arguments, sizeof units->batch, &units->batch);
+}

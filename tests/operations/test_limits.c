@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Small work-groups, many small launches, little workspace: what other devices and longer inputs would bring. OpenCL only. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "each.h"
+
+static test_devices devices;
+
+/* A test that fails leaves its knobs behind. */
+static int reset(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) {
+    rwkv6_device_set_launch_budget(devices.device[i], RWKV6_LAUNCH_BUDGET_MS);
+    rwkv6_device_set_work_group_limit(devices.device[i], RWKV6_WORK_GROUP_LIMIT);
+  }
+  return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ work-groups */
+
+static void check_work_group(size_t limit) {
+  static const struct {
+    int32_t key_dim, value_dim;
+    rwkv6_dtype dtype;
+    rwkv6_decay decay;
+  } shapes[] = {{64, 64, RWKV6_FP32, RWKV6_DECAY_LOG},
+                {33, 100, RWKV6_BF16, RWKV6_DECAY_RAW},
+                {256, 256, RWKV6_FP16, RWKV6_DECAY_LOG},
+                {1, 8, RWKV6_FP32, RWKV6_DECAY_LOG}};
+  char about[64];
+  snprintf(about, sizeof about, "work-groups of at most %zu", limit);
+  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], limit);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    test_case test = test_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
+    test.dtype = shapes[i].dtype;
+    test.decay = shapes[i].decay;
+    test.sequences = 2;
+    test.heads = 2;
+    test_each_variant(&devices, &test, about);
+  }
+}
+
+static void test_work_group_32(void **state) {
+  (void)state;
+  check_work_group(32);
+}
+
+static void test_work_group_64(void **state) {
+  (void)state;
+  check_work_group(64);
+}
+
+static void test_work_group_128(void **state) {
+  (void)state;
+  check_work_group(128);
+}
+
+static void test_work_group_256(void **state) {
+  (void)state;
+  check_work_group(256);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- launches */
+
+static int64_t launches_of(const test_subject *subject, const rwkv6_problem *problem) {
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  if (test_plan_create(subject, problem, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  rwkv6_plan_destroy(&plan);
+  return info.launches;
+}
+
+static void run_call(const test_subject *subject, test_data *data, double budget) {
+  const test_call call = test_call_all(data);
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan *plan = NULL;
+  test_data_poison(data);
+  rwkv6_device_set_launch_budget(subject->device, budget);
+  rwkv6_status status = test_plan_create(subject, &data->problem, &plan, &error);
+  if (!status) status = test_run(subject, plan, data, &call, &error);
+  rwkv6_plan_destroy(&plan);
+  if (status) fail_msg("budget %g ms: %s", budget, error.message);
+}
+
+static void fail_split(const test_subject *subject, const test_data *data, double budget, const test_message *message) {
+  char text[1024];
+  test_describe(subject, &data->test, "test_operations", text, sizeof text);
+  fail_msg("launch budget %g ms: %s\n  %s", budget, message->text, text);
+}
+
+/* Work split over launches: the same bits as in one. */
+static void check_split(const test_subject *subject, test_data *data) {
+  static const double budgets[] = {1e-9, 0.02, 0.3};
+  test_values whole;
+  test_message message;
+  run_call(subject, data, 1e9);
+  const int64_t launches = launches_of(subject, &data->problem);
+  test_values_read(data, &whole);
+  for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+    run_call(subject, data, budgets[i]);
+    if (i == 0 && launches_of(subject, &data->problem) <= launches) fail_msg("a budget of 0 splits nothing");
+    if (!test_check_images(data, -1, &message) || !test_check_bits(data, &whole, -1, "split over launches", &message))
+      fail_split(subject, data, budgets[i], &message);
+  }
+  test_values_destroy(&whole);
+}
+
+static void check_split_everywhere(const test_case *test) {
+  for (size_t device = 0; device < devices.count; device++)
+    for (int operation = 0; operation < 2; operation++) {
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      const size_t count = test_variants(devices.device[device], test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
+      for (size_t i = 0; i < count; i++) {
+        const test_subject subject = test_subject_of(&devices, device, variants[i]);
+        test_data data;
+        test_data_create(&data, test, (rwkv6_operation)operation, false);
+        check_split(&subject, &data);
+        test_data_destroy(&data);
+      }
+    }
+}
+
+static void test_split_equal_lengths(void **state) {
+  (void)state;
+  test_case test = test_case_make(200, 33, 20);
+  test.sequences = 2;
+  test.heads = 3;
+  check_split_everywhere(&test);
+  test.reverse = true;
+  test.optional = 0;
+  check_split_everywhere(&test);
+}
+
+/* Sequences that end in earlier launches, or have nothing in any, or end where a launch does. */
+static void test_split_ragged(void **state) {
+  (void)state;
+  test_case test = test_case_make(300, 33, 20);
+  test.sequences = 17;
+  test.ragged = true;
+  test.distribution = TEST_RESETS;
+  check_split_everywhere(&test);
+  test.length = 128;
+  test.reverse = true;
+  test.seed = 2;
+  check_split_everywhere(&test);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- workspace */
+
+static void check_workspace(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype) {
+  test_case test = test_case_make(1, dim, dim);
+  test.dtype = dtype;
+  const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+  const size_t count = test_variants(devices.device[device], &test, RWKV6_BACKWARD, RWKV6_MODE_AUTO, variants);
+  for (size_t i = 0; i < count; i++) {
+    const test_subject subject = test_subject_of(&devices, device, variants[i]);
+    rwkv6_problem problem;
+    rwkv6_plan *plan = NULL;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+    rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * length, heads, dim, dim);
+    problem.dtype = dtype;
+    if (test_plan_create(&subject, &problem, &plan, &error)) fail_msg("%s", error.message);
+    rwkv6_plan_get_info(plan, &info, NULL);
+    rwkv6_plan_destroy(&plan);
+    const uint64_t tensor = (uint64_t)(sequences * length * heads * dim) * rwkv6_dtype_size(dtype);
+    if (info.workspace > 3 * tensor + 1024) /* parts begin at round addresses */
+      fail_msg("%s: %" PRId64 " sequences of %" PRId64 ", %" PRId64 " heads of %d: workspace %" PRIu64
+               ", 3 tensors are %" PRIu64,
+               variants[i]->name, sequences, length, heads, (int)dim, info.workspace, 3 * tensor);
+  }
+}
+
+static void test_workspace(void **state) {
+  (void)state;
+  for (size_t device = 0; device < devices.count; device++) {
+    check_workspace(device, 1, 1, 1, 64, RWKV6_FP32);
+    check_workspace(device, 256, 1, 32, 64, RWKV6_BF16);
+    check_workspace(device, 3, 65, 2, 64, RWKV6_BF16);
+    check_workspace(device, 8, 4096, 32, 64, RWKV6_BF16);
+    check_workspace(device, 1, 131072, 32, 64, RWKV6_BF16);
+    check_workspace(device, 4, 300, 2, 256, RWKV6_FP16);
+    check_workspace(device, 2, 257, 1, 256, RWKV6_FP32);
+  }
+}
+
+int main(void) {
+  const int status = test_devices_open(&devices);
+  if (status) return status;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(test_work_group_32, reset),       cmocka_unit_test_setup(test_work_group_64, reset),
+      cmocka_unit_test_setup(test_work_group_128, reset),      cmocka_unit_test_setup(test_work_group_256, reset),
+      cmocka_unit_test_setup(test_split_equal_lengths, reset), cmocka_unit_test_setup(test_split_ragged, reset),
+      cmocka_unit_test_setup(test_workspace, reset),
+  };
+  const int failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+  test_print_ratios();
+  test_devices_close(&devices);
+  return failed;
+}
