@@ -61,6 +61,7 @@ static void shrink(test_case *test, double work) {
 test_case test_select_case(const test_specialization *specialization, int64_t index, double work) {
   static const int64_t sequences[8] = {1, 2, 3, 5, 17, 1, 4, 9};
   static const double scales[4] = {0, 0, 1, 0.37};
+  static const int64_t segments[4] = {0, -1, 64, 100};
   test_random random = {(uint64_t)(specialization->key_dim * 1000003 + specialization->value_dim * 1009 +
                                    (int)specialization->dtype * 101 + (int)specialization->w_dtype * 11 +
                                    (int)specialization->decay)};
@@ -80,6 +81,7 @@ test_case test_select_case(const test_specialization *specialization, int64_t in
   test.optional = test_random_below(&random, 2) ? TEST_ALL_OPTIONAL : (uint32_t)test_random_below(&random, 16);
   test.scale = scales[test_random_below(&random, 4)];
   test.chunk_length = test_random_below(&random, 3) ? 0 : 1 + test_random_below(&random, 70);
+  test.segment_length = segments[test_random_below(&random, 4)];
   test.seed = test_random_bits(&random) % 1000000 + 1;
   shrink(&test, work);
   return test;

@@ -12,14 +12,14 @@ static int reset(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
     rwkv6_device_set_launch_budget(devices.device[i], RWKV6_LAUNCH_BUDGET_MS);
-    rwkv6_device_set_work_group_limit(devices.device[i], RWKV6_WORK_GROUP_LIMIT);
+    rwkv6_device_set_work_group(devices.device[i], 0);
   }
   return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ work-groups */
 
-static void check_work_group(size_t limit) {
+static void check_work_group(size_t work_items) {
   static const struct {
     int32_t key_dim, value_dim;
     rwkv6_dtype dtype;
@@ -29,8 +29,8 @@ static void check_work_group(size_t limit) {
                 {256, 256, RWKV6_FP16, RWKV6_DECAY_LOG},
                 {1, 8, RWKV6_FP32, RWKV6_DECAY_LOG}};
   char about[64];
-  snprintf(about, sizeof about, "work-groups of at most %zu", limit);
-  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], limit);
+  snprintf(about, sizeof about, "work-groups of %zu", work_items);
+  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], work_items);
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     test_case test = test_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
     test.dtype = shapes[i].dtype;

@@ -2,10 +2,11 @@
 /*
  * Every variant of every operation that a device has, against the double reference.
  *
- *     test_operations [--full] [--cases N] [--work N]
+ *     test_operations [--full] [--every N] [--cases N] [--work N]
  *     test_operations --recurrent|--chunk --forward|--backward [--variant NAME] [--buffers] --case "t=65 k=33 ..."
  *
- * The second form runs one case: it is what a failure prints. RWKV6_TEST_DEVICE chooses the devices (support/devices.h).
+ * --every N takes each N-th specialization only. The second form runs one case: it is what a failure prints. RWKV6_TEST_DEVICE
+ * chooses the devices (support/devices.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +20,15 @@
 typedef struct options {
   const char *program;
   bool full, buffers;
-  long cases;  /* of each specialization */
-  double work; /* tokens * heads * K * V of a case, at most */
+  size_t every; /* takes each so many-th specialization */
+  long cases;   /* of each specialization */
+  double work;  /* tokens * heads * K * V of a case, at most */
   rwkv6_mode mode;
   rwkv6_operation operation;
   const char *variant, *text; /* one case */
 } options;
 
-static options chosen = {.cases = 5, .work = 4e6, .mode = RWKV6_MODE_RECURRENT};
+static options chosen = {.every = 1, .cases = 5, .work = 4e6, .mode = RWKV6_MODE_RECURRENT};
 
 typedef struct work_item {
   rwkv6_device *device;
@@ -81,7 +83,7 @@ static int run_all(test_devices *devices) {
   if (!items || !tests) return 1;
   size_t n = 0;
   for (size_t d = 0; d < devices->count; d++)
-    for (size_t i = 0; i < count; i++, n++) {
+    for (size_t i = 0; i < count; i += chosen.every, n++) {
       char text[96];
       items[n].device = devices->device[d];
       items[n].info = &devices->info[d];
@@ -140,6 +142,8 @@ static bool parse(int count, char **arguments) {
       chosen.mode = RWKV6_MODE_CHUNK;
     else if (!strcmp(word, "--cases"))
       chosen.cases = strtol(value, NULL, 10), i++;
+    else if (!strcmp(word, "--every"))
+      chosen.every = strtoul(value, NULL, 10), i++;
     else if (!strcmp(word, "--work"))
       chosen.work = strtod(value, NULL), i++;
     else if (!strcmp(word, "--variant"))
@@ -149,7 +153,7 @@ static bool parse(int count, char **arguments) {
     else
       return false;
   }
-  return chosen.cases > 0 && chosen.work > 0;
+  return chosen.every > 0 && chosen.cases > 0 && chosen.work > 0;
 }
 
 int main(int count, char **arguments) {

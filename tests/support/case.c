@@ -25,6 +25,7 @@ test_case test_case_make(int64_t length, int32_t key_dim, int32_t value_dim) {
                           .key_dim = key_dim,
                           .value_dim = value_dim,
                           .optional = TEST_ALL_OPTIONAL,
+                          .segment_length = -1,
                           .seed = 1};
   return test;
 }

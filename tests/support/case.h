@@ -51,7 +51,7 @@ typedef struct test_case {
 
 #define TEST_ALL_OPTIONAL (RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE)
 
-/* One sequence, one head, fp32, log, ordinary, packed, every optional tensor. */
+/* One sequence, one head, fp32, log, ordinary, packed, every optional tensor, never split into segments. */
 test_case test_case_make(int64_t length, int32_t key_dim, int32_t value_dim);
 
 #define TEST_CASE_TEXT 320

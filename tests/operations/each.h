@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Running one case on every variant of a device, failing the cmocka test with everything needed to run it again. */
+#ifndef RWKV6_TESTS_OPERATIONS_EACH_H
+#define RWKV6_TESTS_OPERATIONS_EACH_H
+
+#include "cmocka_all.h"
+#include "devices.h"
+#include "run.h"
+
+/* Both operations (backward where the form has one), both modes, every variant, on every device; returns the number of runs. */
+size_t test_each_variant(const test_devices *devices, const test_case *test, const char *about);
+
+/* Device buffers on OpenCL devices, host pointers on the CPU path. */
+test_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* OpenCL devices that cannot: kernels that do not compile, memory that is not there, a mode without a kernel. */
+#define _POSIX_C_SOURCE 200809L /* setenv, mkdtemp */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "each.h"
+
+static test_devices devices;
+
+static void check(rwkv6_status status, rwkv6_status expected, const rwkv6_error *error, const char *part) {
+  if (status != expected || error->status != expected || !strstr(error->message, part))
+    fail_msg("%s, expected %s with \"%s\": %s", rwkv6_status_name(status), rwkv6_status_name(expected), part, error->message);
+}
+
+static char logged[8192];
+
+static void keep_log(void *user, rwkv6_log_level level, const char *message) {
+  (void)user, (void)level;
+  strncat(logged, message, sizeof logged - strlen(logged) - 1);
+}
+
+static void write_kernels(const char *folder, const char *text) {
+  static const char *const names[] = {"recurrent_forward.cl", "recurrent_backward.cl"};
+  for (size_t i = 0; i < 2; i++) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+  }
+}
+
+static void remove_kernels(const char *folder) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/recurrent_forward.cl", folder);
+  remove(path);
+  snprintf(path, sizeof path, "%s/recurrent_backward.cl", folder);
+  remove(path);
+  rmdir(folder);
+}
+
+/* Kernels from a folder that do not compile: the error begins with what failed, the log callback gets the compiler's words. */
+static void test_build_failure(void **state) {
+  (void)state;
+  char folder[] = "/tmp/rwkv6-kernels-XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  write_kernels(folder, "kernel void recurrent_forward(global float *x) { *x = no_such_function(*x) }\n");
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 4, 1, 7, 9);
+  setenv("RWKV6_KERNEL_DIR", folder, 1);
+  for (size_t i = 0; i < devices.count; i++)
+    for (int operation = 0; operation < 2; operation++) {
+      rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
+      options.log = keep_log;
+      rwkv6_device *device = NULL;
+      rwkv6_error error = RWKV6_ERROR_INIT;
+      logged[0] = 0;
+      assert_int_equal(rwkv6_device_open(devices.info[i].id, &options, &device, NULL), RWKV6_OK);
+      rwkv6_plan *plan = (rwkv6_plan *)&error;
+      check(rwkv6_plan_create(device, &problem, (rwkv6_operation)operation, RWKV6_MODE_RECURRENT, &plan, &error),
+            RWKV6_BUILD_FAILED, &error, "recurrent_");
+      assert_null(plan);
+      assert_true(error.opencl_error != 0);
+      assert_true(strlen(logged) > 0);
+      rwkv6_device_close(&device);
+    }
+  unsetenv("RWKV6_KERNEL_DIR");
+  remove_kernels(folder);
+}
+
+static void test_kernel_folder_missing(void **state) {
+  (void)state;
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 4, 1, 7, 9);
+  setenv("RWKV6_KERNEL_DIR", "/nonexistent-kernels", 1);
+  for (size_t i = 0; i < devices.count; i++) {
+    rwkv6_plan *plan = NULL;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    check(rwkv6_plan_create(devices.device[i], &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, &error),
+          RWKV6_BUILD_FAILED, &error, "/nonexistent-kernels");
+  }
+  unsetenv("RWKV6_KERNEL_DIR");
+}
+
+/* More tokens than one buffer can hold. Addresses are made up: they must not be touched. */
+static void test_out_of_device_memory(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) {
+    rwkv6_problem problem;
+    rwkv6_problem_init(&problem, sizeof problem, 1, (int64_t)(devices.info[i].max_allocation / 256) + 64, 1, 64, 64);
+    rwkv6_plan *plan = NULL;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    if (rwkv6_plan_create(devices.device[i], &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, &error))
+      fail_msg("%s", error.message);
+    rwkv6_tensors tensors = RWKV6_TENSORS_INIT;
+    char *const made_up = (char *)((uintptr_t)1 << 46);
+    const ptrdiff_t apart = (ptrdiff_t)1 << 43;
+    const void **inputs[] = {&tensors.r, &tensors.k, &tensors.v, &tensors.w};
+    for (int j = 0; j < 4; j++) *inputs[j] = made_up + j * apart;
+    tensors.u = (const float *)(const void *)(made_up + 4 * apart);
+    tensors.o = made_up + 5 * apart;
+    char bytes[32];
+    snprintf(bytes, sizeof bytes, "%" PRId64, problem.tokens * 64 * 4);
+    check(rwkv6_run(plan, &tensors, &error), RWKV6_OUT_OF_DEVICE_MEMORY, &error, bytes);
+    rwkv6_plan_destroy(&plan);
+  }
+}
+
+/* A mode that no variant of the device has is refused with the reason; auto takes what is there. */
+static void test_mode_without_variant(void **state) {
+  (void)state;
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 4, 1, 7, 9);
+  for (size_t i = 0; i < devices.count; i++) {
+    size_t count = 0;
+    assert_int_equal(rwkv6_variant_list(devices.device[i], &problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, NULL, 0, &count, NULL),
+                     RWKV6_OK);
+    rwkv6_plan *plan = NULL;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    if (!count)
+      check(rwkv6_plan_create(devices.device[i], &problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, &error), RWKV6_UNSUPPORTED,
+            &error, "chunk");
+    assert_null(plan);
+    assert_int_equal(rwkv6_plan_create(devices.device[i], &problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, &plan, NULL), RWKV6_OK);
+    rwkv6_plan_destroy(&plan);
+  }
+}
+
+int main(void) {
+  const int status = test_devices_open(&devices);
+  if (status) return status;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_build_failure),
+      cmocka_unit_test(test_kernel_folder_missing),
+      cmocka_unit_test(test_out_of_device_memory),
+      cmocka_unit_test(test_mode_without_variant),
+  };
+  const int failed = cmocka_run_group_tests_name("failures of devices", tests, NULL, NULL);
+  test_devices_close(&devices);
+  return failed;
+}
