@@ -9,6 +9,14 @@
 /* Smallest work-group that kernels are built for. */
 #define RWKV6_MIN_WORK_GROUP 32
 
+/* Kernels plan their local memory to stay under this, so that on the smallest devices (32 KiB) the driver has room for its own. */
+#define RWKV6_CL_LOCAL_BYTES (30 * 1024)
+
+/* Parts of the workspace begin at multiples of 256 bytes. */
+static inline uint64_t rwkv6_cl_align(uint64_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
+
 /* The least power of 2 that is at least `value`. */
 int rwkv6_power_of_2(int value);
 

@@ -116,20 +116,9 @@ static rwkv6_status enqueue_du(const rwkv6_plan *plan, const rwkv6_cl_call *call
   return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clEnqueueNDRangeKernel");
 }
 
-/* dv and dinitial_state: the forward recurrence run the other way, r and k exchanged, do in the place of v. */
 static rwkv6_status enqueue_dv(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const backward_state *state = plan->state;
-  const rwkv6_cl_recurrence_roles roles = {
-      .r = RWKV6_TENSOR_K,
-      .k = RWKV6_TENSOR_R,
-      .v = RWKV6_TENSOR_DO,
-      .initial_state = RWKV6_TENSOR_DFINAL_STATE,
-      .o = RWKV6_TENSOR_DV,
-      .final_state = RWKV6_TENSOR_DINITIAL_STATE,
-      .out_scale = 1,
-      .in_scale = plan->problem.scale,
-      .dual = true,
-  };
+  const rwkv6_cl_roles roles = rwkv6_cl_dual_roles(&plan->problem);
   return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->units, state->carry_byte, call, error);
 }
 
@@ -162,17 +151,12 @@ static void choose_windows(const rwkv6_plan *plan, backward_state *state) {
   state->rows_window = rwkv6_cl_choose_window(plan->device, geometry->groups, longest, geometry->span, 30 * elements);
 }
 
-/* Parts of the workspace begin at multiples of 256 bytes. */
-static uint64_t align(uint64_t bytes) {
-  return (bytes + 255) / 256 * 256;
-}
-
 static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
   const rwkv6_problem *problem = &plan->problem;
   const uint64_t heads_key = (uint64_t)(problem->heads * problem->key_dim);
   const uint64_t state_bytes = sizeof(float) * heads_key * (uint64_t)problem->value_dim;
-  state->carry_byte = align((uint64_t)state->units.checkpoints * state_bytes);
-  state->du_byte = align(state->carry_byte + (uint64_t)state->units.carries * state_bytes);
+  state->carry_byte = rwkv6_cl_align((uint64_t)state->units.checkpoints * state_bytes);
+  state->du_byte = rwkv6_cl_align(state->carry_byte + (uint64_t)state->units.carries * state_bytes);
   plan->workspace = state->du_byte + sizeof(float) * heads_key * (uint64_t)problem->sequences;
 }
 

@@ -9,9 +9,6 @@
 #include "plan.h"
 #include "registry.h"
 
-/* Local memory stays under this, so that on the smallest devices (32 KiB) the driver has room for its own. */
-#define LOCAL_BYTES (30 * 1024)
-
 static int local_bytes(const rwkv6_cl_recurrence *recurrence, int padded_key) {
   return recurrence->block * (12 * padded_key + 4 * recurrence->work_group) + 4 * recurrence->work_group;
 }
@@ -29,7 +26,7 @@ static void choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
   recurrence->work_group = work_group;
   recurrence->columns = work_group / parts;
   recurrence->block = 16;
-  while (local_bytes(recurrence, padded_key) > LOCAL_BYTES) recurrence->block /= 2;
+  while (local_bytes(recurrence, padded_key) > RWKV6_CL_LOCAL_BYTES) recurrence->block /= 2;
   const int64_t tiles = (problem->value_dim + recurrence->columns - 1) / recurrence->columns;
   recurrence->groups = problem->sequences * problem->heads * tiles;
 }
@@ -60,7 +57,7 @@ void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence
 }
 
 /* A tensor's layout as the roles name it: dv in the place of o has dv's own strides. */
-static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_units *units,
+static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
                           uint64_t carry_byte, const rwkv6_cl_call *call) {
   rwkv6_cl_arg_tensor(a, call, roles->r);
   rwkv6_cl_arg_tensor(a, call, roles->k);
@@ -78,7 +75,7 @@ static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_recurrence_roles
 }
 
 rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_recurrence *recurrence,
-                                         const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_units *units,
+                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
                                          uint64_t carry_byte, const rwkv6_cl_call *call, rwkv6_error *error) {
   rwkv6_cl_arguments arguments = {plan->device->cl->cl, recurrence->kernel, 0, CL_SUCCESS};
   set_arguments(&arguments, roles, units, carry_byte, call);
@@ -94,17 +91,7 @@ typedef struct forward_state {
 
 static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const forward_state *state = plan->state;
-  const rwkv6_cl_recurrence_roles roles = {
-      .r = RWKV6_TENSOR_R,
-      .k = RWKV6_TENSOR_K,
-      .v = RWKV6_TENSOR_V,
-      .initial_state = RWKV6_TENSOR_INITIAL_STATE,
-      .o = RWKV6_TENSOR_O,
-      .final_state = RWKV6_TENSOR_FINAL_STATE,
-      .out_scale = plan->problem.scale,
-      .in_scale = 1,
-      .dual = false,
-  };
+  const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
   return rwkv6_cl_recurrence_enqueue(plan, &state->recurrence, &roles, &state->units, 0, call, error);
 }
 

@@ -4,6 +4,7 @@
 #define RWKV6_SRC_OPENCL_RECURRENT_FORWARD_H
 
 #include "opencl/launch.h"
+#include "opencl/roles.h"
 #include "opencl/units.h"
 
 typedef struct rwkv6_cl_recurrence {
@@ -14,20 +15,13 @@ typedef struct rwkv6_cl_recurrence {
   rwkv6_cl_window window;
 } rwkv6_cl_recurrence;
 
-/* Which tensors play the parts of the recurrence, and its two factors. */
-typedef struct rwkv6_cl_recurrence_roles {
-  rwkv6_tensor_id r, k, v, initial_state, o, final_state;
-  double out_scale, in_scale;
-  bool dual; /* against the order of the problem */
-} rwkv6_cl_recurrence_roles;
-
 rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_recurrence *recurrence,
                                       rwkv6_error *error);
 void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence *recurrence);
 
 /* carry_byte: where carried states begin in the workspace. */
 rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_recurrence *recurrence,
-                                         const rwkv6_cl_recurrence_roles *roles, const rwkv6_cl_units *units,
+                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
                                          uint64_t carry_byte, const rwkv6_cl_call *call, rwkv6_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "opencl/chunk_forward.h"
 #include "opencl/launch.h"
 
 #define PORTABLE_LOCAL_MEMORY (32 * 1024)
@@ -23,4 +24,13 @@ bool rwkv6_cl_portable_supports(const rwkv6_device *device, const rwkv6_problem 
   return true;
 }
 
-const rwkv6_variant *const rwkv6_cl_variants[] = {&rwkv6_cl_recurrent_forward, &rwkv6_cl_recurrent_backward, NULL};
+bool rwkv6_cl_portable_chunk_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  return rwkv6_cl_portable_supports(device, problem, reason, size) && rwkv6_cl_chunk_length_fits(problem, reason, size);
+}
+
+const rwkv6_variant *const rwkv6_cl_variants[] = {
+    &rwkv6_cl_recurrent_forward,
+    &rwkv6_cl_recurrent_backward,
+    &rwkv6_cl_chunk_forward,
+    NULL,
+};

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RWKV-6 chunk by chunk, for any device: OpenCL C 1.2, no extension. With prod(i..j) the product of the decay factors of tokens i
+ * to j of a key channel (1 if empty), a chunk of steps b to c - 1 and k' = in_scale * k (docs/algorithm.md, "Chunk mode"):
+ *
+ *     r~_i = r_i prod(b..i-1)        k^_j = k'_j prod(j+1..c-1)        D = prod(b..c-1)
+ *     A_ij = sum_ch r_i k'_j prod(j+1..i-1) for j < i,   A_ii = sum_ch r_i u k'_i
+ *     o_i  = out_scale * (r~_i^T S_b + sum_{j<=i} A_ij v_j)
+ *     S_c  = diag(D) S_b + sum_j k^_j v_j^T
+ *
+ * Every product is built up token by token, so all decays are exact: 0, 1, one spike among weak ones.
+ * Forward passes out_scale = scale and in_scale = 1; backward computes dv with the parts exchanged (recurrent_forward.cl).
+ *
+ * A work-group owns 4 * LANES value channels of one head of one unit and goes once over its tokens. Work-item (part, lane) keeps
+ * ROWS key channels x 4 value channels of S in registers; sums over key channels meet in local memory.
+ */
+#include "decay.h"
+#include "storage.h"
+#include "unit.h"
+
+#ifndef KEY_DIM
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM
+#define VALUE_DIM 64
+#endif
+#ifndef WORK_GROUP /* work-items; a power of 2 */
+#define WORK_GROUP 64
+#endif
+#ifndef LANES /* work-items side by side along the value channels; a power of 2 that divides WORK_GROUP */
+#define LANES 16
+#endif
+#ifndef CHUNK /* tokens */
+#define CHUNK 16
+#endif
+#ifndef SPAN /* steps between checkpoints of chunk_states; a multiple of CHUNK */
+#define SPAN 64
+#endif
+#ifndef ROUND /* tokens whose partial sums are in local memory at once */
+#define ROUND 8
+#endif
+
+#define PARTS (WORK_GROUP / LANES)
+#define ROWS (4 * ((KEY_DIM + 4 * PARTS - 1) / (4 * PARTS)))
+#define QUADS (ROWS / 4)
+#define PADDED_KEY (PARTS * ROWS) /* channels from KEY_DIM on hold r = k = 0 and a factor of 1 */
+#define KEY_STRIDE (PADDED_KEY + 4)
+#define TILE_COLUMNS (4 * LANES)
+#define TILES ((VALUE_DIM + TILE_COLUMNS - 1) / TILE_COLUMNS)
+
+/* The triangle of A: work-items share one column pair (j, CHUNK - 1 - j), so that each has the same work, and split its channels. */
+#define PAIRS ((CHUNK + 1) / 2)
+#define SHARES_WANTED (WORK_GROUP / PAIRS)
+#define SHARES (SHARES_WANTED < PADDED_KEY / 4 ? SHARES_WANTED : PADDED_KEY / 4)
+#define SHARE_QUADS ((PADDED_KEY / 4 + SHARES - 1) / SHARES)
+#define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
+#define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
+
+/* Partial sums of A, and later of o. */
+#define SCRATCH_A (TRIANGLE * SHARES)
+#define SCRATCH_O (ROUND * WORK_GROUP * 4)
+#define SCRATCH (SCRATCH_A > SCRATCH_O ? SCRATCH_A : SCRATCH_O)
+
+typedef struct inputs_t {
+  global const dtype_t *r, *k, *v;
+  global const w_dtype_t *w;
+  layout_t r_at, k_at, v_at, w_at;
+  float in_scale;
+} inputs_t;
+
+/* Local memory of a work-group. Rows of r, k, d are KEY_STRIDE floats apart, those of v TILE_COLUMNS. */
+typedef struct tiles_t {
+  local float *r, *k, *d; /* [CHUNK]: first r, k' and the decay factors, then r~ and k^ */
+  local float *v;         /* [CHUNK] */
+  local float *D;         /* [PADDED_KEY] */
+  local float *A;         /* [TRIANGLE] */
+  local float *scratch;
+} tiles_t;
+
+typedef struct place_t {
+  unit_t unit;
+  index_t head, heads;
+  int item, part, lane, first_row, first_column; /* channels of the head */
+  bool reverse;
+} place_t;
+
+static inline place_t find_place(global const long8 *units, batch_t batch, int dual, index_t first_group) {
+  place_t p;
+  const index_t group = first_group + (index_t)get_group_id(0);
+  const index_t unit_head = group / TILES;
+  p.heads = BATCH_HEADS(batch);
+  p.reverse = BATCH_REVERSE(batch) != (dual != 0);
+  p.unit = unit_of(units, batch, unit_head / p.heads);
+  p.head = unit_head - p.unit.number * p.heads;
+  p.item = get_local_id(0);
+  p.part = p.item / LANES;
+  p.lane = p.item - p.part * LANES;
+  p.first_row = p.part * ROWS;
+  p.first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + 4 * p.lane;
+  return p;
+}
+
+/* Offset of the first element of this work-item in state `state` of [states, heads, K, V]. */
+static inline index_t state_at(place_t p, index_t state) {
+  return ((state * p.heads + p.head) * KEY_DIM + p.first_row) * VALUE_DIM + p.first_column;
+}
+
+static inline void load_state(float4 *state, global const float *from, place_t p, bool present) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    float x[4];
+    for (int c = 0; c < 4; c++) {
+      const bool mine = present && p.first_row + i < KEY_DIM && p.first_column + c < VALUE_DIM;
+      x[c] = mine ? from[i * VALUE_DIM + c] : 0.0f;
+    }
+    state[i] = (float4)(x[0], x[1], x[2], x[3]);
+  }
+}
+
+static inline void store_state(const float4 *state, global float *to, place_t p) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    const float x[4] = {state[i].x, state[i].y, state[i].z, state[i].w};
+    for (int c = 0; c < 4; c++)
+      if (p.first_row + i < KEY_DIM && p.first_column + c < VALUE_DIM) to[i * VALUE_DIM + c] = x[c];
+  }
+}
+
+/* Key channels of the chunk; steps beyond `count` have r = k = 0 and a factor of 1, so that they change nothing. */
+static inline void load_keys(tiles_t tiles, inputs_t in, place_t p, index_t step, int count, bool with_r) {
+  for (int i = p.item; i < CHUNK * PADDED_KEY; i += WORK_GROUP) {
+    const int t = i / PADDED_KEY;
+    const int c = i - t * PADDED_KEY;
+    const bool present = t < count && c < KEY_DIM;
+    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
+    const int at = t * KEY_STRIDE + c;
+    tiles.k[at] = present ? in.in_scale * load_d(in.k + row_at(in.k_at, token, p.head) + c) : 0.0f;
+    tiles.d[at] = present ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + c)) : 1.0f;
+    if (with_r) tiles.r[at] = present ? load_d(in.r + row_at(in.r_at, token, p.head) + c) : 0.0f;
+  }
+}
+
+static inline void load_values(tiles_t tiles, inputs_t in, place_t p, index_t step, int count) {
+  const int tile_column = p.first_column - 4 * p.lane;
+  for (int i = p.item; i < CHUNK * TILE_COLUMNS; i += WORK_GROUP) {
+    const int t = i / TILE_COLUMNS;
+    const int c = tile_column + i - t * TILE_COLUMNS;
+    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
+    tiles.v[i] = t < count && c < VALUE_DIM ? load_d(in.v + row_at(in.v_at, token, p.head) + c) : 0.0f;
+  }
+}
+
+/* From r, k', d to r~, k^, D: each channel by one work-item, one token after the other. */
+static inline void transform(tiles_t tiles, place_t p, bool with_r) {
+  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) {
+    float before = 1.0f, after = 1.0f;
+    for (int t = 0; t < CHUNK; t++) {
+      if (with_r) tiles.r[t * KEY_STRIDE + c] *= before;
+      before *= tiles.d[t * KEY_STRIDE + c];
+    }
+    tiles.D[c] = before;
+    for (int t = CHUNK - 1; t >= 0; t--) {
+      tiles.k[t * KEY_STRIDE + c] *= after;
+      after *= tiles.d[t * KEY_STRIDE + c];
+    }
+  }
+}
+
+/* S = diag(D) S + sum_j k^_j v_j^T */
+static inline void update_state(float4 *state, tiles_t tiles, place_t p) {
+  local const float4 *D = (local const float4 *)tiles.D + p.part * QUADS;
+  local const float4 *k = (local const float4 *)tiles.k + p.part * QUADS;
+  local const float4 *v = (local const float4 *)tiles.v + p.lane;
+  UNROLL for (int q = 0; q < QUADS; q++) {
+    const float4 d = D[q];
+    state[4 * q + 0] *= d.x;
+    state[4 * q + 1] *= d.y;
+    state[4 * q + 2] *= d.z;
+    state[4 * q + 3] *= d.w;
+  }
+  for (int j = 0; j < CHUNK; j++) {
+    const float4 v_j = v[j * LANES];
+    UNROLL for (int q = 0; q < QUADS; q++) {
+      const float4 k_j = k[j * (KEY_STRIDE / 4) + q];
+      state[4 * q + 0] += k_j.x * v_j;
+      state[4 * q + 1] += k_j.y * v_j;
+      state[4 * q + 2] += k_j.z * v_j;
+      state[4 * q + 3] += k_j.w * v_j;
+    }
+  }
+}
+
+static inline float sum4(float4 x) {
+  return (x.x + x.y) + (x.z + x.w);
+}
+
+/* One column j of the triangle over this work-item's share of the channels: A_jj, then down with k'_j prod(j+1..i-1). */
+static inline void sum_column(tiles_t tiles, local const float4 *u, int j, int share) {
+  local const float4 *r = (local const float4 *)tiles.r;
+  local const float4 *k = (local const float4 *)tiles.k;
+  local const float4 *d = (local const float4 *)tiles.d;
+  float4 decayed[SHARE_QUADS];
+  float4 sum = 0.0f;
+  UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
+    const int quad = share + n * SHARES;
+    decayed[n] = quad < PADDED_KEY / 4 ? k[j * (KEY_STRIDE / 4) + quad] : (float4)0.0f;
+    if (quad < PADDED_KEY / 4) sum += r[j * (KEY_STRIDE / 4) + quad] * u[quad] * decayed[n];
+  }
+  tiles.scratch[ENTRY(j, j) * SHARES + share] = sum4(sum);
+  for (int i = j + 1; i < CHUNK; i++) {
+    sum = 0.0f;
+    UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
+      const int quad = share + n * SHARES;
+      if (quad < PADDED_KEY / 4) {
+        sum += r[i * (KEY_STRIDE / 4) + quad] * decayed[n];
+        decayed[n] *= d[i * (KEY_STRIDE / 4) + quad];
+      }
+    }
+    tiles.scratch[ENTRY(i, j) * SHARES + share] = sum4(sum);
+  }
+}
+
+/* Leaves SHARES partial sums of each entry of A in scratch. */
+static inline void sum_triangle(tiles_t tiles, local const float4 *u, place_t p) {
+  const int pair = p.item / SHARES;
+  const int share = p.item - pair * SHARES;
+  if (pair >= PAIRS) return;
+  sum_column(tiles, u, pair, share);
+  if (CHUNK - 1 - pair != pair) sum_column(tiles, u, CHUNK - 1 - pair, share);
+}
+
+static inline void finish_triangle(tiles_t tiles, place_t p) {
+  for (int entry = p.item; entry < TRIANGLE; entry += WORK_GROUP) {
+    float sum = 0.0f;
+    for (int share = 0; share < SHARES; share++) sum += tiles.scratch[entry * SHARES + share];
+    tiles.A[entry] = sum;
+  }
+}
+
+/* r~_i^T S_b over this work-item's rows, and its share of the tokens j of sum A_ij v_j. */
+static inline float4 output_part(const float4 *state, tiles_t tiles, place_t p, int i) {
+  local const float4 *r = (local const float4 *)tiles.r + i * (KEY_STRIDE / 4) + p.part * QUADS;
+  local const float4 *v = (local const float4 *)tiles.v + p.lane;
+  float4 sum = 0.0f;
+  UNROLL for (int q = 0; q < QUADS; q++) {
+    const float4 r_i = r[q];
+    sum += r_i.x * state[4 * q + 0];
+    sum += r_i.y * state[4 * q + 1];
+    sum += r_i.z * state[4 * q + 2];
+    sum += r_i.w * state[4 * q + 3];
+  }
+  for (int j = p.part; j <= i; j += PARTS) sum += tiles.A[ENTRY(i, j)] * v[j * LANES];
+  return sum;
+}
+
+/* o of the chunk, ROUND tokens at a time through scratch. Ends with a barrier. */
+static inline void write_outputs(const float4 *state, tiles_t tiles, place_t p, global dtype_t *o, layout_t o_at, index_t step,
+                                 int count, float out_scale) {
+  local float4 *partial = (local float4 *)tiles.scratch;
+  const int tile_column = p.first_column - 4 * p.lane;
+  for (int first = 0; first < count; first += ROUND) {
+    const int tokens = min(ROUND, count - first);
+    for (int t = 0; t < tokens; t++) partial[t * WORK_GROUP + p.item] = output_part(state, tiles, p, first + t);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = p.item; i < tokens * TILE_COLUMNS; i += WORK_GROUP) {
+      const int t = i / TILE_COLUMNS;
+      const int c = i - t * TILE_COLUMNS;
+      float sum = 0.0f;
+      for (int part = 0; part < PARTS; part++) sum += tiles.scratch[(t * PARTS + part) * TILE_COLUMNS + c];
+      const index_t token = token_of(p.unit, step + first + t, p.reverse);
+      if (tile_column + c < VALUE_DIM) store_d(o + row_at(o_at, token, p.head) + tile_column + c, out_scale * sum);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+}
+
+/*
+ * start    the state before the first step of a unit, or NULL (zero): [units, heads, K, V] if start_by_unit, else
+ *          [sequences, heads, K, V] (every unit is then a sequence)
+ * final    [sequences, heads, K, V] or NULL: written by the last unit of each sequence
+ * carry    [carries, heads, K, V] or NULL: the state of units that this launch begins or ends in the middle of
+ * dual     1: the recurrence runs against the order of the batch
+ * first_step, last_step: the steps of this launch, multiples of CHUNK; first_group: added to the group number
+ */
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forward(
+    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
+    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *start, long start_at,
+    int start_by_unit, global dtype_t *o, layout_t o_at, global float *final, long final_at, global float *carry, long carry_at,
+    global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step,
+    long first_group) {
+  local float r_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
+  local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
+  local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
+  local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
+  local float u_tile[PADDED_KEY] __attribute__((aligned(16)));
+  local float D_tile[PADDED_KEY] __attribute__((aligned(16)));
+  local float A_tile[TRIANGLE] __attribute__((aligned(16)));
+  local float scratch[SCRATCH] __attribute__((aligned(16)));
+  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, D_tile, A_tile, scratch};
+  const inputs_t in = {r, k, v, w, r_at, k_at, v_at, w_at, in_scale};
+
+  const place_t p = find_place(units, batch, dual, first_group);
+  const index_t end = min(p.unit.length, (index_t)last_step);
+  /* Units that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
+  const bool active = first_step == 0 || first_step < p.unit.length;
+  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) u_tile[c] = c < KEY_DIM ? u[u_at + p.head * KEY_DIM + c] : 0.0f;
+
+  float4 state[ROWS];
+  if (first_step > 0)
+    load_state(state, carry + carry_at + state_at(p, p.unit.carry), p, active);
+  else
+    load_state(state, start + start_at + state_at(p, start_by_unit ? p.unit.number : p.unit.sequence), p, start != 0);
+
+  for (index_t step = first_step; step < end; step += CHUNK) {
+    const int count = (int)min((index_t)CHUNK, end - step);
+    load_keys(tiles, in, p, step, count, true);
+    load_values(tiles, in, p, step, count);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    sum_triangle(tiles, (local const float4 *)u_tile, p);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    finish_triangle(tiles, p);
+    /* Not needed by what the two do, but PoCL 3.1 drops the first of two such loops where it has one trip at most. */
+    barrier(CLK_LOCAL_MEM_FENCE);
+    transform(tiles, p, true);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    write_outputs(state, tiles, p, o, o_at, step, count, out_scale);
+    update_state(state, tiles, p);
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  const bool ends_sequence = dual ? p.unit.first : p.unit.last;
+  if (active && end < p.unit.length) store_state(state, carry + carry_at + state_at(p, p.unit.carry), p);
+  if (active && end == p.unit.length && ends_sequence && final) store_state(state, final + final_at + state_at(p, p.unit.sequence), p);
+}
+
+/*
+ * The state alone, without r and o. Two uses:
+ *  - increments: from 0, what a segment adds to the state (sums [units, heads, K, V]) and the decay product over all its tokens
+ *    (decays [units, heads, K]); chunk_scan makes of them the state before each segment;
+ *  - checkpoints: from `start`, the state every SPAN steps: number i of a unit is the state before step (i + 1) * SPAN.
+ * A launch that begins after step 0 goes on from sums and decays, or from a checkpoint; its steps are multiples of SPAN.
+ */
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states(
+    global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w, layout_t w_at,
+    global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at, global float *decays,
+    long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units, batch_t batch, int dual,
+    float in_scale, long first_step, long last_step, long first_group) {
+  local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
+  local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
+  local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
+  local float D_tile[PADDED_KEY] __attribute__((aligned(16)));
+  local float decay_tile[PADDED_KEY];
+  const tiles_t tiles = {0, k_tile, d_tile, v_tile, D_tile, 0, 0};
+  const inputs_t in = {0, k, v, w, 0, k_at, v_at, w_at, in_scale};
+
+  const place_t p = find_place(units, batch, dual, first_group);
+  const index_t end = min(p.unit.length, (index_t)last_step);
+  const bool active = first_step == 0 || first_step < p.unit.length;
+  const bool first_tile = p.first_column < TILE_COLUMNS; /* one group of a head looks after the decays */
+  global float *decay_row = decays + decays_at + (p.unit.number * p.heads + p.head) * KEY_DIM;
+  global float *kept = checkpoints + checkpoints_at;
+  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP)
+    decay_tile[c] = decays && active && first_step > 0 && c < KEY_DIM ? decay_row[c] : 1.0f;
+
+  float4 state[ROWS];
+  if (first_step == 0)
+    load_state(state, start + start_at + state_at(p, start_by_unit ? p.unit.number : p.unit.sequence), p, start != 0);
+  else if (sums)
+    load_state(state, sums + sums_at + state_at(p, p.unit.number), p, active);
+  else
+    load_state(state, kept + state_at(p, p.unit.first_checkpoint + first_step / SPAN - 1), p, active);
+
+  for (index_t step = first_step; step < end; step += CHUNK) {
+    const int count = (int)min((index_t)CHUNK, end - step);
+    load_keys(tiles, in, p, step, count, false);
+    load_values(tiles, in, p, step, count);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    transform(tiles, p, false);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    update_state(state, tiles, p);
+    for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] *= D_tile[c];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const index_t next = step + CHUNK;
+    const index_t span = next / SPAN;
+    if (checkpoints && span * SPAN == next && next < p.unit.length)
+      store_state(state, kept + state_at(p, p.unit.first_checkpoint + span - 1), p);
+  }
+
+  if (sums && active) store_state(state, sums + sums_at + state_at(p, p.unit.number), p);
+  if (decays && active && first_tile)
+    for (int c = p.item; c < KEY_DIM; c += WORK_GROUP) decay_row[c] = decay_tile[c];
+}
+
+/*
+ * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence,
+ * beginning with `initial` [sequences, heads, K, V] or 0. One work-item an element of the state; work-groups of the first unit of
+ * a sequence (in the direction asked for) do it, the others have nothing to do.
+ */
+#define STATE_GROUPS ((KEY_DIM * VALUE_DIM + WORK_GROUP - 1) / WORK_GROUP)
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_scan(
+    global const float *initial, long initial_at, global float *sums, long sums_at, global const float *decays, long decays_at,
+    global const long8 *units, batch_t batch, int dual, long first_step, long last_step, long first_group) {
+  const index_t group = first_group + (index_t)get_group_id(0);
+  const index_t heads = BATCH_HEADS(batch);
+  const index_t unit_head = group / STATE_GROUPS;
+  const index_t head = unit_head - unit_head / heads * heads;
+  const int element = (int)(group - unit_head * STATE_GROUPS) * WORK_GROUP + (int)get_local_id(0);
+  unit_t unit = unit_of(units, batch, unit_head / heads);
+  if (element >= KEY_DIM * VALUE_DIM || !(dual ? unit.last : unit.first)) return;
+
+  const int row = element / VALUE_DIM;
+  float state = initial ? initial[initial_at + (unit.sequence * heads + head) * KEY_DIM * VALUE_DIM + element] : 0.0f;
+  while (true) {
+    global float *sum = sums + sums_at + (unit.number * heads + head) * KEY_DIM * VALUE_DIM + element;
+    const float added = *sum;
+    *sum = state;
+    state = decays[decays_at + (unit.number * heads + head) * KEY_DIM + row] * state + added;
+    if (dual ? unit.first : unit.last) break;
+    unit = unit_of(units, batch, unit.number + (dual ? -1 : 1));
+  }
+}

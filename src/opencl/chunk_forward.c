@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl/chunk_forward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "opencl/host_run.h"
+#include "opencl/segments.h"
+#include "opencl/variants.h"
+#include "plan.h"
+
+static const char *const kernel_names[RWKV6_CL_CHUNK_KERNELS] = {"chunk_forward", "chunk_states", "chunk_scan"};
+
+static int smaller(int a, int b) {
+  return a < b ? a : b;
+}
+
+static int larger(int a, int b) {
+  return a > b ? a : b;
+}
+
+/* As cl/chunk_forward.cl lays out its local memory. */
+static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
+  const int parts = g->work_group / g->lanes, chunk = g->chunk;
+  const int padded_key = 4 * parts * ((problem->key_dim + 4 * parts - 1) / (4 * parts));
+  const int triangle = chunk * (chunk + 1) / 2;
+  const int shares = smaller(g->work_group / ((chunk + 1) / 2), padded_key / 4);
+  const int scratch = larger(triangle * shares, g->round * g->work_group * 4);
+  const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 2 * padded_key + triangle + scratch;
+  return 4 * floats;
+}
+
+/* The longest round, up to 8 tokens, that fits with the chunk length; 0 if none does. */
+static bool fit_round(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
+  for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
+    if (local_bytes(problem, g) <= RWKV6_CL_LOCAL_BYTES) return true;
+  return false;
+}
+
+/* 16 x 4 elements of S in each work-item's registers, fewer where K x V is small. */
+static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_cl_chunk *g) {
+  const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
+  const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
+  g->work_group = work_group;
+  g->lanes = smaller(work_group / least_parts, most_lanes);
+  const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
+  if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
+  bool fits = false;
+  if (problem->chunk_length) {
+    g->chunk = (int)problem->chunk_length;
+    fits = g->chunk <= 16 && fit_round(problem, g);
+  } else {
+    for (g->chunk = 16; g->chunk > 0 && !fits; g->chunk /= fits ? 1 : 2) {
+      fits = fit_round(problem, g);
+      if (fits) break;
+    }
+  }
+  if (!fits) return false;
+  const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
+  g->span = (dim + g->chunk - 1) / g->chunk * g->chunk;
+  g->tiles = (problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes);
+  g->state_groups = (problem->key_dim * problem->value_dim + work_group - 1) / work_group;
+  return true;
+}
+
+bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
+  rwkv6_cl_chunk geometry;
+  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
+  rwkv6_problem automatic = *problem;
+  automatic.chunk_length = 0;
+  choose_geometry(&automatic, RWKV6_MIN_WORK_GROUP, &geometry);
+  snprintf(reason, size, "takes chunk lengths up to %d for this key_dim, and 0 (automatic)", geometry.chunk);
+  return false;
+}
+
+static void options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
+  rwkv6_cl_chunk *g = geometry;
+  choose_geometry(problem, work_group, g);
+  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->chunk, g->round,
+           (int)g->span);
+}
+
+/* A large work-group keeps more of a large state on chip, a small one leaves more of them to run side by side. */
+static int preferred_work_group(const rwkv6_problem *problem) {
+  const int state = problem->key_dim * problem->value_dim;
+  int work_group = state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
+  rwkv6_cl_chunk geometry;
+  while (work_group > RWKV6_MIN_WORK_GROUP && !choose_geometry(problem, work_group, &geometry)) work_group /= 2;
+  return work_group;
+}
+
+rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+  return rwkv6_cl_build_kernels(device, problem, "chunk_forward.cl", kernel_names, RWKV6_CL_CHUNK_KERNELS,
+                                preferred_work_group(problem), options, chunk, chunk->kernel, &chunk->log, error);
+}
+
+void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk) {
+  for (int i = 0; i < RWKV6_CL_CHUNK_KERNELS; i++) {
+    if (chunk->kernel[i]) device->cl->cl->ReleaseKernel(chunk->kernel[i]);
+    chunk->kernel[i] = NULL;
+  }
+}
+
+int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length) {
+  const int64_t longest = rwkv6_problem_longest(problem);
+  return segment_length && segment_length < longest ? segment_length : longest;
+}
+
+static int64_t groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, int64_t units) {
+  return units * problem->heads * chunk->tiles;
+}
+
+void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
+                            rwkv6_cl_chunk *chunk) {
+  const double elements = (double)problem->key_dim * 4 * chunk->lanes;
+  const int64_t all = groups(problem, chunk, count);
+  chunk->window = rwkv6_cl_choose_window(device, all, longest, chunk->chunk, 5 * elements + 100 * problem->key_dim);
+  chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
+  /* The scan walks along a sequence's units, not its steps. */
+  chunk->scan_window = rwkv6_cl_choose_window(device, count * problem->heads * chunk->state_groups, 1, 1,
+                                              10.0 * chunk->work_group * (double)count / (double)problem->sequences);
+}
+
+int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units, bool split) {
+  const int64_t all = groups(problem, chunk, units->count);
+  int64_t launches = rwkv6_cl_count_launches(chunk->window, all, units->longest);
+  if (split) {
+    launches += rwkv6_cl_count_launches(chunk->states_window, all, units->longest);
+    launches += rwkv6_cl_count_launches(chunk->scan_window, units->count * problem->heads * chunk->state_groups, 1);
+  }
+  return launches;
+}
+
+static rwkv6_cl_arguments begin(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, rwkv6_cl_chunk_kernel kernel) {
+  const rwkv6_cl_arguments arguments = {plan->device->cl->cl, chunk->kernel[kernel], 0, CL_SUCCESS};
+  return arguments;
+}
+
+/* `start, start_at, start_by_unit`: where the state before a unit is. */
+static void set_start(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_chunk_places *places,
+                      const rwkv6_cl_call *call) {
+  if (places->split)
+    rwkv6_cl_arg_workspace(a, call, places->starts, true);
+  else
+    rwkv6_cl_arg_packed(a, call, roles->initial_state);
+  rwkv6_cl_arg_int(a, places->split);
+}
+
+static void set_state_inputs(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_call *call) {
+  rwkv6_cl_arg_tensor(a, call, roles->k);
+  rwkv6_cl_arg_tensor(a, call, roles->v);
+  rwkv6_cl_arg_tensor(a, call, RWKV6_TENSOR_W);
+}
+
+static rwkv6_status enqueue_increments(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                       const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                       const rwkv6_cl_call *call, rwkv6_error *error) {
+  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_STATES);
+  set_state_inputs(&a, roles, call);
+  rwkv6_cl_arg_workspace(&a, call, 0, false); /* from zero */
+  rwkv6_cl_arg_int(&a, 0);
+  rwkv6_cl_arg_workspace(&a, call, places->starts, true);
+  rwkv6_cl_arg_workspace(&a, call, places->decays, true);
+  rwkv6_cl_arg_workspace(&a, call, 0, false); /* no checkpoints */
+  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_int(&a, roles->dual);
+  rwkv6_cl_arg_float(&a, roles->in_scale);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->states_window, groups(&plan->problem, chunk, units->count),
+                                 units->longest, chunk->work_group, false, error);
+}
+
+rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                           const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                           const rwkv6_cl_call *call, rwkv6_error *error) {
+  const rwkv6_status status = enqueue_increments(plan, chunk, roles, units, places, call, error);
+  if (status) return status;
+  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_SCAN);
+  rwkv6_cl_arg_packed(&a, call, roles->initial_state);
+  rwkv6_cl_arg_workspace(&a, call, places->starts, true);
+  rwkv6_cl_arg_workspace(&a, call, places->decays, true);
+  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_int(&a, roles->dual);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, units->count * plan->problem.heads * chunk->state_groups, 1,
+                                 chunk->work_group, false, error);
+}
+
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                                const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error) {
+  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_STATES);
+  set_state_inputs(&a, roles, call);
+  set_start(&a, roles, places, call);
+  rwkv6_cl_arg_workspace(&a, call, 0, false); /* no sums */
+  rwkv6_cl_arg_workspace(&a, call, 0, false); /* no decays */
+  rwkv6_cl_arg_workspace(&a, call, checkpoints, true);
+  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_int(&a, roles->dual);
+  rwkv6_cl_arg_float(&a, roles->in_scale);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->states_window, groups(&plan->problem, chunk, units->count),
+                                 units->longest, chunk->work_group, false, error);
+}
+
+rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                            const rwkv6_cl_call *call, rwkv6_error *error) {
+  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_FORWARD);
+  rwkv6_cl_arg_tensor(&a, call, roles->r);
+  set_state_inputs(&a, roles, call);
+  rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_U);
+  set_start(&a, roles, places, call);
+  rwkv6_cl_arg_tensor(&a, call, roles->o);
+  rwkv6_cl_arg_packed(&a, call, roles->final_state);
+  rwkv6_cl_arg_workspace(&a, call, places->carry, units->carries > 0);
+  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_int(&a, roles->dual);
+  rwkv6_cl_arg_float(&a, roles->out_scale);
+  rwkv6_cl_arg_float(&a, roles->in_scale);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
+                                 chunk->work_group, false, error);
+}
+
+typedef struct forward_state {
+  rwkv6_cl_state base; /* first */
+  rwkv6_cl_chunk chunk;
+  rwkv6_cl_units units;
+  rwkv6_cl_chunk_places places;
+} forward_state;
+
+static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  const forward_state *state = plan->state;
+  const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
+  rwkv6_status status = RWKV6_OK;
+  if (state->places.split)
+    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+  if (!status)
+    status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+  return status;
+}
+
+static void destroy(rwkv6_plan *plan) {
+  forward_state *state = plan->state;
+  if (!state) return;
+  rwkv6_cl_host_release(plan->device, &state->base.host);
+  rwkv6_cl_chunk_release(plan->device, &state->chunk);
+  rwkv6_cl_units_release(plan->device, &state->units);
+  free(state);
+  plan->state = NULL;
+}
+
+static rwkv6_status make(rwkv6_plan *plan, forward_state *state, rwkv6_error *error) {
+  const rwkv6_problem *problem = &plan->problem;
+  rwkv6_cl_chunk *chunk = &state->chunk;
+  const rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, chunk, error);
+  if (status) return status;
+  const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 2 * chunk->span);
+  const int64_t count = rwkv6_cl_units_count(problem, segment);
+  rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segment), chunk);
+  state->places.split = count > problem->sequences;
+  return rwkv6_cl_units_make(plan->device, problem, segment, 0, chunk->window.steps, &state->units, error);
+}
+
+static void lay_out_workspace(rwkv6_plan *plan, forward_state *state) {
+  const rwkv6_problem *problem = &plan->problem;
+  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
+  const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
+  const uint64_t split = state->places.split ? (uint64_t)state->units.count : 0;
+  state->places.decays = rwkv6_cl_align(split * state_bytes);
+  state->places.carry = rwkv6_cl_align(state->places.decays + split * row_bytes);
+  plan->workspace = state->places.carry + (uint64_t)state->units.carries * state_bytes;
+}
+
+static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
+  forward_state *state = rwkv6_alloc(1, sizeof *state, "a plan", error);
+  if (!state) return RWKV6_OUT_OF_MEMORY;
+  plan->state = state;
+  state->base.enqueue = enqueue;
+  const rwkv6_status status = make(plan, state, error);
+  if (status) {
+    destroy(plan);
+    return status;
+  }
+  lay_out_workspace(plan, state);
+  plan->launches = rwkv6_cl_chunk_launches(&plan->problem, &state->chunk, &state->units, state->places.split);
+  plan->build_log = state->chunk.log;
+  return RWKV6_OK;
+}
+
+const rwkv6_variant rwkv6_cl_chunk_forward = {"portable",     RWKV6_FORWARD, RWKV6_MODE_CHUNK, rwkv6_cl_portable_chunk_supports,
+                                              create,         destroy,       rwkv6_cl_host_run};

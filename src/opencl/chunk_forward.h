@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The launcher of cl/chunk_forward.cl. chunk_backward uses it as well: for the states, and for dv and dinitial_state. */
+#ifndef RWKV6_SRC_OPENCL_CHUNK_FORWARD_H
+#define RWKV6_SRC_OPENCL_CHUNK_FORWARD_H
+
+#include "opencl/launch.h"
+#include "opencl/roles.h"
+#include "opencl/units.h"
+
+typedef enum rwkv6_cl_chunk_kernel {
+  RWKV6_CL_CHUNK_FORWARD,
+  RWKV6_CL_CHUNK_STATES,
+  RWKV6_CL_CHUNK_SCAN,
+  RWKV6_CL_CHUNK_KERNELS
+} rwkv6_cl_chunk_kernel;
+
+typedef struct rwkv6_cl_chunk {
+  cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
+  const char *log;
+  int work_group, lanes, chunk, round;
+  int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
+  int64_t tiles;        /* work-groups of one head of a unit */
+  int64_t state_groups; /* the same for the scan */
+  rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
+} rwkv6_cl_chunk;
+
+/* Parts of the workspace, in bytes. */
+typedef struct rwkv6_cl_chunk_places {
+  uint64_t starts; /* [units, heads, K, V]: increments, then the state before each unit; only if sequences are split */
+  uint64_t decays; /* [units, heads, K] */
+  uint64_t carry;  /* [carries, heads, K, V] */
+  bool split;
+} rwkv6_cl_chunk_places;
+
+/* Whether a chunk length that the problem fixes fits the local memory; if not, `reason` says what does. */
+bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size_t size);
+
+rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error);
+void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
+/* Chooses how launches are split, for `count` units of at most `longest` steps. */
+void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
+                            rwkv6_cl_chunk *chunk);
+int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units, bool split);
+
+/* Steps of the longest unit without a table of units being made: what windows are chosen by. */
+int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length);
+
+/* Leaves the state before each unit in places->starts. */
+rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                           const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                           const rwkv6_cl_call *call, rwkv6_error *error);
+/* Leaves the state every span steps at byte `checkpoints`; starts have been enqueued if sequences are split. */
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                                const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error);
+/* o and final states; starts have been enqueued if sequences are split. */
+rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+                                            const rwkv6_cl_call *call, rwkv6_error *error);
+
+#endif
