@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Shows what rwkv6cl does on this machine: installs what is missing, builds, lists the devices, computes the tensors in
+# tests/golden forward and backward on the CPU path and on every OpenCL device, in each mode that the device has, and runs the
+# example on each device.
+#
+#     sh examples/run.sh
+#
+# Exit status 0: every result was right.
+set -eu
+cd "$(dirname -- "$0")/.."
+. ./tests/setup/packages.sh
+build="build-examples"
+rwkv6=$build/src/cli/rwkv6
+
+needed() {
+  needed_to_build
+  [ -n "${OCL_ICD_VENDORS:-}" ] || has_opencl_driver '*' || needed_for_a_device
+}
+
+# Drivers that run on the CPU, for a machine that has no other OpenCL device.
+needed_for_a_device() {
+  need pocl-opencl-icd has_opencl_driver pocl
+  need mesa-opencl-icd has_opencl_driver rusticl
+}
+
+build() {
+  [ -f "$build/build.ninja" ] || meson setup "$build" -Dtests=false -Dopencl=enabled || return 1
+  ninja -C "$build"
+}
+
+# Of the list of devices: "DEVICE MODE" for each mode in which a device goes forward.
+modes() {
+  awk '/^[a-z]+(:[0-9]+)?: / { device = $1; sub(/:$/, "", device) }
+       /^ +forward (recurrent|chunk) / && $3 !~ /^none/ { print device, $2 }'
+}
+
+failed=0
+show() {
+  printf '\n$ %s\n\n' "$1"
+  sh -c "$1" </dev/null || failed=$((failed + 1))
+}
+
+require needed
+: "${RUSTICL_ENABLE=llvmpipe}" # Mesa has no OpenCL device unless told so
+: "${POCL_CACHE_DIR=$PWD/$build/kernels/pocl}" "${MESA_SHADER_CACHE_DIR=$PWD/$build/kernels/mesa}"
+export RUSTICL_ENABLE POCL_CACHE_DIR MESA_SHADER_CACHE_DIR
+mkdir -p "$build" "$POCL_CACHE_DIR" "$MESA_SHADER_CACHE_DIR"
+started=$(date +%s)
+echo "Building in $build"
+build >"$build/log" 2>&1 || { cat "$build/log" >&2; exit 1; }
+
+"$rwkv6" devices | grep -q '^opencl:' || require needed_for_a_device
+show "$rwkv6 devices"
+"$rwkv6" devices | modes >"$build/modes"
+while read -r device mode; do
+  show "$rwkv6 run tests/golden/*/ --device $device --mode $mode --out $build/results/$device-$mode"
+done <"$build/modes"
+for device in $(cut -d ' ' -f 1 "$build/modes" | uniq); do
+  show "$build/examples/attention $device"
+done
+
+printf '\nBuilt and ran in %s s. ' "$(($(date +%s) - started))"
+if [ "$failed" -ne 0 ]; then
+  echo "$failed of the commands above failed."
+  exit 1
+fi
+echo "Everything was right."
