@@ -12,25 +12,30 @@ static inline double decay_factor(rwkv6_decay form, double w) {
 }
 
 /*
- * d[count][K] = decay factors of positions begin .. begin + count - 1.
+ * d[count][K] holds rows of w, in the order of the recurrence, and gets their decay factors.
  *
  * carry[K] keeps what the rounding of the last factor lost and hands it to the next one. So the product of any run of factors
  * is right to a unit or two in the last place, however long the run: without it a channel with w = -1e-7 at every token, whose
  * factor rounds to 1 - 1.19e-7, would after 65,536 tokens be off by 1e-3 in float. The carry is relative and a factor 0
  * stays exactly 0. Set it to 0 where a sweep over tokens starts; a NaN is not handed on.
  */
+static inline void decays_of_rows(real *d, double *carry, rwkv6_decay form, int64_t count, int64_t key_dim) {
+  if (form == RWKV6_DECAY_FACTOR) return;
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t ch = 0; ch < key_dim; ++ch) {
+      const double exact = decay_factor(form, d[i * key_dim + ch]) * (1 + carry[ch]);
+      d[i * key_dim + ch] = (real)exact;
+      carry[ch] = exact - d[i * key_dim + ch];
+      if (isnan(carry[ch])) carry[ch] = 0;
+    }
+  }
+}
+
+/* d[count][K] = decay factors of positions begin .. begin + count - 1. */
 static inline void load_decays(real *d, double *carry, const strand *s, int64_t begin, int64_t count) {
-  const rwkv6_decay form = s->call->problem->decay;
   const int64_t key_dim = s->call->problem->key_dim;
   load_rows(d, s, RWKV6_TENSOR_W, begin, count, key_dim);
-  if (form == RWKV6_DECAY_FACTOR) return;
-  for (int64_t i = 0; i < count * key_dim; ++i) {
-    double *lost = &carry[i % key_dim];
-    const double exact = decay_factor(form, d[i]) * (1 + *lost);
-    d[i] = (real)exact;
-    *lost = exact - d[i];
-    if (isnan(*lost)) *lost = 0;
-  }
+  decays_of_rows(d, carry, s->call->problem->decay, count, key_dim);
 }
 
 /*

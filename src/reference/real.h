@@ -7,10 +7,22 @@
 typedef double real;
 #define RWKV6_REAL_NAME(name) rwkv6_##name##_double
 #define REAL_FLOOR 0x1p-960
+#define REAL_DTYPE RWKV6_FP64
 #else
 typedef float real;
 #define RWKV6_REAL_NAME(name) rwkv6_##name##_float
 #define REAL_FLOOR 0x1p-120f
+#define REAL_DTYPE RWKV6_FP32
+#endif
+
+/*
+ * For an inner loop over arrays that are known not to overlap: once inlined, gcc forgets what `restrict` says and compares all
+ * addresses on each call, which costs more than the call.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#define INNER_LOOP __attribute__((noinline))
+#else
+#define INNER_LOOP
 #endif
 
 /*

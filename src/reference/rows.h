@@ -3,6 +3,8 @@
 #ifndef RWKV6_SRC_REFERENCE_ROWS_H
 #define RWKV6_SRC_REFERENCE_ROWS_H
 
+#include <string.h>
+
 #include "half.h"
 #include "reference/real.h"
 #include "reference/reference.h"
@@ -10,9 +12,11 @@
 /* `offset` in elements. */
 static inline void load_row(real *row, const rwkv6_view *view, int64_t offset, int64_t channels) {
   const float *fp32 = (const float *)view->data + offset;
-  const uint16_t *bits = (const uint16_t *)view->data + offset;
   const double *fp64 = (const double *)view->data + offset;
-  if (view->dtype == RWKV6_FP32) {
+  const uint16_t *bits = (const uint16_t *)view->data + offset;
+  if (view->dtype == REAL_DTYPE) {
+    memcpy(row, (const real *)view->data + offset, (size_t)channels * sizeof(real));
+  } else if (view->dtype == RWKV6_FP32) {
     for (int64_t c = 0; c < channels; ++c) row[c] = fp32[c];
   } else if (view->dtype == RWKV6_BF16) {
     for (int64_t c = 0; c < channels; ++c) row[c] = rwkv6_bf16_to_float(bits[c]);
@@ -25,9 +29,11 @@ static inline void load_row(real *row, const rwkv6_view *view, int64_t offset, i
 
 static inline void store_row(const rwkv6_view *view, int64_t offset, const real *row, int64_t channels) {
   float *fp32 = (float *)view->data + offset;
-  uint16_t *bits = (uint16_t *)view->data + offset;
   double *fp64 = (double *)view->data + offset;
-  if (view->dtype == RWKV6_FP32) {
+  uint16_t *bits = (uint16_t *)view->data + offset;
+  if (view->dtype == REAL_DTYPE) {
+    memcpy((real *)view->data + offset, row, (size_t)channels * sizeof(real));
+  } else if (view->dtype == RWKV6_FP32) {
     for (int64_t c = 0; c < channels; ++c) fp32[c] = (float)row[c];
   } else if (view->dtype == RWKV6_BF16) {
     for (int64_t c = 0; c < channels; ++c) bits[c] = rwkv6_float_to_bf16((float)row[c]);
