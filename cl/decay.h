@@ -22,12 +22,12 @@ static inline float decay_factor(float w) {
   return factor < 0x1p-100f ? 0.0f : factor;
 }
 
-/* d factor / d w, given both. In raw form exp(w) may be infinite where the factor is 0: the gradient there is 0, not NaN. */
-static inline float decay_gradient(float w, float factor) {
+/* From the gradient of log(factor) to that of w. In raw form exp(w) may be infinite where the factor is 0: 0 there, not NaN. */
+static inline float decay_gradient(float w, float factor, float log_gradient) {
 #if DECAY == DECAY_RAW
-  return factor == 0.0f ? 0.0f : -exp(w) * factor;
+  return factor == 0.0f ? 0.0f : -exp(w) * log_gradient;
 #else
-  return factor;
+  return log_gradient;
 #endif
 }
 

@@ -16,6 +16,7 @@
  */
 #include "decay.h"
 #include "storage.h"
+#include "sum_du.h"
 #include "unit.h"
 
 #ifndef KEY_DIM
@@ -235,7 +236,7 @@ static inline void write_block(outputs_t out, tiles_t tiles, inputs_t in, place_
     const float w_t = load_w(in.w + row_at(in.w_at, token, p.head) + row);
     const float dr_t = scale * sum_lanes(tiles.state_do, t, row_in_group) + u[row] * vd * k_t;
     const float dk_t = sum_lanes(tiles.gradient_v, t, row_in_group) + u[row] * vd * r_t;
-    const float dw_t = decay_gradient(w_t, tiles.d[i]) * sum_lanes(tiles.state_gradient, t, row_in_group);
+    const float dw_t = decay_gradient(w_t, tiles.d[i], tiles.d[i] * sum_lanes(tiles.state_gradient, t, row_in_group));
     store_d(out.dr + row_at(out.dr_at, token, p.head) + row, dr_t);
     store_d(out.dk + row_at(out.dk_at, token, p.head) + row, dk_t);
     store_w(out.dw + row_at(out.dw_at, token, p.head) + row, dw_t);
@@ -323,19 +324,4 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     global float *sum = du_partial + du_partial_at + (p.unit.number * p.heads + p.head) * KEY_DIM + du_row;
     *sum = continued ? *sum + du_sum : du_sum;
   }
-}
-
-/* du [heads, K] = sum over sequences of du_partial, in order, with the rounding error of each addition carried along. */
-kernel void recurrent_backward_du(global const float *du_partial, long du_partial_at, global float *du, long du_at, long sequences,
-                                  long heads_key) {
-  const index_t i = (index_t)get_global_id(0);
-  if (i >= heads_key) return;
-  float sum = 0.0f, lost = 0.0f;
-  for (index_t n = 0; n < sequences; n++) {
-    const float term = du_partial[du_partial_at + n * heads_key + i] - lost;
-    const float next = sum + term;
-    lost = (next - sum) - term;
-    sum = next;
-  }
-  du[du_at + i] = sum;
 }

@@ -37,6 +37,17 @@ static bool fit_round(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
   return false;
 }
 
+/* The problem's chunk length, or the longest of 16, 8, 4, 2 and 1 that fits. */
+static bool fit_chunk(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
+  if (problem->chunk_length) {
+    g->chunk = (int)problem->chunk_length;
+    return g->chunk <= 16 && fit_round(problem, g);
+  }
+  for (g->chunk = 16; g->chunk > 0; g->chunk /= 2)
+    if (fit_round(problem, g)) return true;
+  return false;
+}
+
 /* 16 x 4 elements of S in each work-item's registers, fewer where K x V is small. */
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_cl_chunk *g) {
   const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
@@ -45,19 +56,10 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
   if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
-  bool fits = false;
-  if (problem->chunk_length) {
-    g->chunk = (int)problem->chunk_length;
-    fits = g->chunk <= 16 && fit_round(problem, g);
-  } else {
-    for (g->chunk = 16; g->chunk > 0 && !fits; g->chunk /= fits ? 1 : 2) {
-      fits = fit_round(problem, g);
-      if (fits) break;
-    }
-  }
-  if (!fits) return false;
+  if (!fit_chunk(problem, g)) return false;
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
-  g->span = (dim + g->chunk - 1) / g->chunk * g->chunk;
+  const int multiple = problem->chunk_length ? g->chunk : 16; /* of the chunk length that chunk_backward chooses as well */
+  g->span = (dim + multiple - 1) / multiple * multiple;
   g->tiles = (problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes);
   g->state_groups = (problem->key_dim * problem->value_dim + work_group - 1) / work_group;
   return true;
@@ -73,20 +75,18 @@ bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size
   return false;
 }
 
-static void options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
+static bool options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
   rwkv6_cl_chunk *g = geometry;
-  choose_geometry(problem, work_group, g);
+  if (!choose_geometry(problem, work_group, g)) return false;
   snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->chunk, g->round,
            (int)g->span);
+  return true;
 }
 
 /* A large work-group keeps more of a large state on chip, a small one leaves more of them to run side by side. */
 static int preferred_work_group(const rwkv6_problem *problem) {
   const int state = problem->key_dim * problem->value_dim;
-  int work_group = state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
-  rwkv6_cl_chunk geometry;
-  while (work_group > RWKV6_MIN_WORK_GROUP && !choose_geometry(problem, work_group, &geometry)) work_group /= 2;
-  return work_group;
+  return state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
 }
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error) {

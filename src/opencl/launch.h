@@ -20,8 +20,9 @@ static inline uint64_t rwkv6_cl_align(uint64_t bytes) {
 /* The least power of 2 that is at least `value`. */
 int rwkv6_power_of_2(int value);
 
-/* Writes the -D options that follow from the work-group; `geometry` is the launcher's own. */
-typedef void rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
+/* Writes the -D options that follow from the work-group, or returns false if the kernel cannot have such a one; `geometry` is the
+ * launcher's own. */
+typedef bool rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
 
 /*
  * Builds cl/`file` for the largest work-group, from `preferred` downward, that all `count` kernels of it can run with, and creates

@@ -9,11 +9,12 @@
 
 #include "opencl/host_run.h"
 #include "opencl/recurrent_forward.h"
+#include "opencl/sum_du.h"
 #include "opencl/variants.h"
 #include "plan.h"
 
 enum { STATES, ROWS, DU, KERNELS };
-static const char *const kernel_names[KERNELS] = {"recurrent_backward_states", "recurrent_backward", "recurrent_backward_du"};
+static const char *const kernel_names[KERNELS] = {"recurrent_backward_states", "recurrent_backward", "sum_du"};
 
 typedef struct backward_geometry {
   int work_group, lanes, block;
@@ -52,11 +53,12 @@ static void choose_geometry(const rwkv6_problem *problem, int work_group, backwa
   geometry->groups = problem->sequences * problem->heads * ((problem->key_dim + rows - 1) / rows);
 }
 
-static void options(const rwkv6_problem *problem, int work_group, void *geometry_, char *text, size_t size) {
+static bool options(const rwkv6_problem *problem, int work_group, void *geometry_, char *text, size_t size) {
   backward_geometry *geometry = geometry_;
   choose_geometry(problem, work_group, geometry);
   snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DSPAN=%d -DBLOCK=%d", geometry->work_group, geometry->lanes,
            (int)geometry->span, geometry->block);
+  return true;
 }
 
 static rwkv6_cl_arguments begin(const rwkv6_plan *plan, int kernel) {
@@ -102,20 +104,6 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
                                  state->geometry.work_group, true, error);
 }
 
-static rwkv6_status enqueue_du(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
-  const backward_state *state = plan->state;
-  const int64_t heads_key = plan->problem.heads * plan->problem.key_dim;
-  rwkv6_cl_arguments a = begin(plan, DU);
-  rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
-  rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_DU);
-  rwkv6_cl_arg_long(&a, plan->problem.sequences);
-  rwkv6_cl_arg_long(&a, heads_key);
-  if (a.code != CL_SUCCESS) return rwkv6_cl_fail(error, a.code, "clSetKernelArg");
-  const size_t local = RWKV6_MIN_WORK_GROUP, global = ((size_t)heads_key + local - 1) / local * local;
-  const cl_int code = a.cl->EnqueueNDRangeKernel(call->queue, a.kernel, 1, NULL, &global, &local, 0, NULL, NULL);
-  return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clEnqueueNDRangeKernel");
-}
-
 static rwkv6_status enqueue_dv(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const backward_state *state = plan->state;
   const rwkv6_cl_roles roles = rwkv6_cl_dual_roles(&plan->problem);
@@ -123,9 +111,10 @@ static rwkv6_status enqueue_dv(const rwkv6_plan *plan, const rwkv6_cl_call *call
 }
 
 static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  const backward_state *state = plan->state;
   rwkv6_status status = enqueue_states(plan, call, error);
   if (!status) status = enqueue_rows(plan, call, error);
-  if (!status) status = enqueue_du(plan, call, error);
+  if (!status) status = rwkv6_cl_enqueue_sum_du(plan, state->kernel[DU], state->du_byte, state->units.count, call, error);
   if (!status) status = enqueue_dv(plan, call, error);
   return status;
 }

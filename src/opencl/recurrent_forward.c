@@ -31,11 +31,12 @@ static void choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
   recurrence->groups = problem->sequences * problem->heads * tiles;
 }
 
-static void options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
+static bool options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
   rwkv6_cl_recurrence *recurrence = geometry;
   choose_geometry(problem, work_group, recurrence);
   snprintf(text, size, " -DWORK_GROUP=%d -DCOLUMNS=%d -DBLOCK=%d", recurrence->work_group, recurrence->columns,
            recurrence->block);
+  return true;
 }
 
 rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_recurrence *recurrence,

@@ -32,5 +32,6 @@ const rwkv6_variant *const rwkv6_cl_variants[] = {
     &rwkv6_cl_recurrent_forward,
     &rwkv6_cl_recurrent_backward,
     &rwkv6_cl_chunk_forward,
+    &rwkv6_cl_chunk_backward,
     NULL,
 };

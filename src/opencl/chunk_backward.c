@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The launcher of cl/chunk_backward.cl. One run: if sequences are split, the state before and G after each segment; the states at
+ * checkpoints; the rows kernel (dr, dk, dw, du by unit; backward in time); the sum of du; dv and dinitial_state as a forward run
+ * with the parts exchanged. Workspace: S and decays | G and decays | checkpoints | carried G | du by unit.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "opencl/chunk_forward.h"
+#include "opencl/host_run.h"
+#include "opencl/segments.h"
+#include "opencl/sum_du.h"
+#include "opencl/variants.h"
+#include "plan.h"
+
+enum { ROWS, DU, KERNELS };
+static const char *const kernel_names[KERNELS] = {"chunk_backward", "sum_du"};
+
+typedef struct backward_geometry {
+  int work_group, lanes, rows, chunk, round;
+  int64_t tiles; /* work-groups of one head of a unit */
+} backward_geometry;
+
+typedef struct backward_state {
+  rwkv6_cl_state base; /* first */
+  cl_kernel kernel[KERNELS];
+  const char *log;
+  backward_geometry geometry;
+  rwkv6_cl_chunk chunk; /* states, and dv */
+  rwkv6_cl_units units;
+  rwkv6_cl_window window;
+  rwkv6_cl_chunk_places places, gradient_places;
+  uint64_t checkpoints_byte, du_byte;
+} backward_state;
+
+static int smaller(int a, int b) {
+  return a < b ? a : b;
+}
+
+static int larger(int a, int b) {
+  return a > b ? a : b;
+}
+
+/* As cl/chunk_backward.cl lays out its local memory. */
+static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g) {
+  const int chunk = g->chunk, tile_rows = g->work_group / g->lanes * g->rows;
+  const int padded_value = 4 * g->lanes * ((problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes));
+  const int triangle = chunk * (chunk + 1) / 2;
+  const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 8), padded_value / 4);
+  const int scratch = larger(triangle * shares, 2 * g->round * g->lanes * tile_rows);
+  const int floats = 6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 1) * tile_rows + triangle + scratch;
+  return 4 * floats;
+}
+
+static bool fit_round(const rwkv6_problem *problem, backward_geometry *g) {
+  for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
+    if (local_bytes(problem, g) <= RWKV6_CL_LOCAL_BYTES) return true;
+  return false;
+}
+
+/* The problem's chunk length, or the longest of 16, 8, 4, 2 and 1 that fits. */
+static bool fit_chunk(const rwkv6_problem *problem, backward_geometry *g) {
+  if (problem->chunk_length) {
+    g->chunk = (int)problem->chunk_length;
+    return g->chunk <= 16 && fit_round(problem, g);
+  }
+  for (g->chunk = 16; g->chunk > 0; g->chunk /= 2)
+    if (fit_round(problem, g)) return true;
+  return false;
+}
+
+/*
+ * 16 value channels and 2 key channels in a work-item. More lanes where K has not the rows for the whole group, and until a chunk
+ * of some length fits, as fewer rows then make a tile; but no more than V has use for.
+ */
+static bool choose_geometry(const rwkv6_problem *problem, int work_group, backward_geometry *g) {
+  const int rows_of_use = rwkv6_power_of_2(problem->key_dim);
+  const int most_lanes = smaller(work_group, rwkv6_power_of_2((problem->value_dim + 3) / 4));
+  g->work_group = work_group;
+  g->lanes = smaller(most_lanes, rwkv6_power_of_2((problem->value_dim + 15) / 16));
+  g->rows = g->lanes > 1 && work_group / g->lanes * 2 <= rows_of_use ? 2 : 1;
+  g->lanes = smaller(most_lanes, larger(g->lanes, work_group / rows_of_use));
+  bool fits = fit_chunk(problem, g);
+  while ((!fits || (!problem->chunk_length && g->chunk < 8)) && g->lanes < most_lanes) {
+    g->lanes *= 2;
+    fits = fit_chunk(problem, g);
+  }
+  const int tile_rows = work_group / g->lanes * g->rows;
+  g->tiles = (problem->key_dim + tile_rows - 1) / tile_rows;
+  return fits;
+}
+
+static bool length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
+  backward_geometry geometry;
+  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
+  rwkv6_problem automatic = *problem;
+  automatic.chunk_length = 0;
+  choose_geometry(&automatic, RWKV6_MIN_WORK_GROUP, &geometry);
+  snprintf(reason, size, "takes chunk lengths up to %d for this value_dim, and 0 (automatic)", geometry.chunk);
+  return false;
+}
+
+/* What options() needs besides the problem. */
+typedef struct build_context {
+  backward_geometry *geometry;
+  int64_t span;
+} build_context;
+
+static bool options(const rwkv6_problem *problem, int work_group, void *context_, char *text, size_t size) {
+  const build_context *context = context_;
+  backward_geometry *g = context->geometry;
+  if (!choose_geometry(problem, work_group, g)) return false;
+  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DROWS=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->rows,
+           g->chunk, g->round, (int)context->span);
+  return true;
+}
+
+static int preferred_work_group(const rwkv6_problem *problem) {
+  const int state = problem->key_dim * problem->value_dim;
+  return state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
+}
+
+static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  const backward_state *state = plan->state;
+  const bool split = state->places.split;
+  rwkv6_cl_arguments a = {plan->device->cl->cl, state->kernel[ROWS], 0, CL_SUCCESS};
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_R);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_K);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_V);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_W);
+  rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_U);
+  if (split) {
+    rwkv6_cl_arg_workspace(&a, call, state->places.starts, true);
+    rwkv6_cl_arg_workspace(&a, call, state->gradient_places.starts, true);
+  } else {
+    rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_INITIAL_STATE);
+    rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_DFINAL_STATE);
+  }
+  rwkv6_cl_arg_int(&a, split);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DO);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DR);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DK);
+  rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DW);
+  rwkv6_cl_arg_workspace(&a, call, state->checkpoints_byte, state->units.checkpoints > 0);
+  rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
+  rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->units.carries > 0);
+  rwkv6_cl_arg_units(&a, &state->units);
+  rwkv6_cl_arg_float(&a, plan->problem.scale);
+  return rwkv6_cl_launch_windows(call->queue, &a, state->window, state->units.count * plan->problem.heads * state->geometry.tiles,
+                                 state->units.longest, state->geometry.work_group, true, error);
+}
+
+/* What the rows kernel and the last run read: states and gradients at the ends of segments, states at checkpoints. */
+static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  const backward_state *state = plan->state;
+  const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem), dual = rwkv6_cl_dual_roles(&plan->problem);
+  rwkv6_status status = RWKV6_OK;
+  if (state->places.split)
+    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+  if (!status && state->places.split)
+    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &dual, &state->units, &state->gradient_places, call, error);
+  if (!status && state->units.checkpoints)
+    status = rwkv6_cl_chunk_enqueue_checkpoints(plan, &state->chunk, &roles, &state->units, &state->places,
+                                                state->checkpoints_byte, call, error);
+  return status;
+}
+
+static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
+  const backward_state *state = plan->state;
+  const rwkv6_cl_roles dual = rwkv6_cl_dual_roles(&plan->problem);
+  rwkv6_status status = enqueue_states(plan, call, error);
+  if (!status) status = enqueue_rows(plan, call, error);
+  if (!status) status = rwkv6_cl_enqueue_sum_du(plan, state->kernel[DU], state->du_byte, state->units.count, call, error);
+  if (!status)
+    status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &dual, &state->units, &state->gradient_places, call, error);
+  return status;
+}
+
+static void destroy(rwkv6_plan *plan) {
+  backward_state *state = plan->state;
+  if (!state) return;
+  rwkv6_cl_host_release(plan->device, &state->base.host);
+  for (int i = 0; i < KERNELS; i++)
+    if (state->kernel[i]) plan->device->cl->cl->ReleaseKernel(state->kernel[i]);
+  rwkv6_cl_chunk_release(plan->device, &state->chunk);
+  rwkv6_cl_units_release(plan->device, &state->units);
+  free(state);
+  plan->state = NULL;
+}
+
+static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *error) {
+  const rwkv6_problem *problem = &plan->problem;
+  rwkv6_cl_chunk *chunk = &state->chunk;
+  rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, chunk, error);
+  build_context context = {&state->geometry, chunk->span};
+  if (!status)
+    status = rwkv6_cl_build_kernels(plan->device, problem, "chunk_backward.cl", kernel_names, KERNELS,
+                                    preferred_work_group(problem), options, &context, state->kernel, &state->log, error);
+  if (status) return status;
+
+  const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 4 * chunk->span);
+  const int64_t count = rwkv6_cl_units_count(problem, segment), longest = rwkv6_cl_longest_unit(problem, segment);
+  rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
+  const double elements = (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
+  state->window = rwkv6_cl_choose_window(plan->device, count * problem->heads * state->geometry.tiles, longest, chunk->span,
+                                         12 * elements);
+  state->places.split = state->gradient_places.split = count > problem->sequences;
+  /* One place for a carried G serves both kernels that need it, one after the other. */
+  const int64_t steps = state->window.steps < chunk->window.steps ? state->window.steps : chunk->window.steps;
+  return rwkv6_cl_units_make(plan->device, problem, segment, chunk->span, steps, &state->units, error);
+}
+
+static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
+  const rwkv6_problem *problem = &plan->problem;
+  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
+  const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
+  const uint64_t units = (uint64_t)state->units.count, split = state->places.split ? units : 0;
+  state->places.decays = rwkv6_cl_align(split * state_bytes);
+  state->gradient_places.starts = rwkv6_cl_align(state->places.decays + split * row_bytes);
+  state->gradient_places.decays = rwkv6_cl_align(state->gradient_places.starts + split * state_bytes);
+  state->checkpoints_byte = rwkv6_cl_align(state->gradient_places.decays + split * row_bytes);
+  state->places.carry = rwkv6_cl_align(state->checkpoints_byte + (uint64_t)state->units.checkpoints * state_bytes);
+  state->gradient_places.carry = state->places.carry;
+  state->du_byte = rwkv6_cl_align(state->places.carry + (uint64_t)state->units.carries * state_bytes);
+  plan->workspace = state->du_byte + units * row_bytes;
+}
+
+static int64_t count_launches(const rwkv6_plan *plan, const backward_state *state) {
+  const rwkv6_problem *problem = &plan->problem;
+  const rwkv6_cl_chunk *chunk = &state->chunk;
+  const int64_t starts = rwkv6_cl_chunk_launches(problem, chunk, &state->units, true) -
+                         rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
+  const int64_t states = rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles,
+                                                 state->units.longest);
+  int64_t launches = 1; /* du */
+  if (state->places.split) launches += 2 * starts;
+  if (state->units.checkpoints) launches += states;
+  launches += rwkv6_cl_count_launches(state->window, state->units.count * problem->heads * state->geometry.tiles,
+                                      state->units.longest);
+  return launches + rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
+}
+
+static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
+  backward_state *state = rwkv6_alloc(1, sizeof *state, "a plan", error);
+  if (!state) return RWKV6_OUT_OF_MEMORY;
+  plan->state = state;
+  state->base.enqueue = enqueue;
+  const rwkv6_status status = make(plan, state, error);
+  if (status) {
+    destroy(plan);
+    return status;
+  }
+  lay_out_workspace(plan, state);
+  plan->launches = count_launches(plan, state);
+  plan->build_log = state->log;
+  return RWKV6_OK;
+}
+
+static bool supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) &&
+         length_fits(problem, reason, size);
+}
+
+const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK, supports, create, destroy,
+                                               rwkv6_cl_host_run};
