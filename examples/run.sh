@@ -29,10 +29,11 @@ build() {
   ninja -C "$build"
 }
 
-# Of the list of devices: "DEVICE MODE" for each mode in which a device goes forward.
+# Of the list of devices: "DEVICE MODE [--no-backward]" for each mode that a device has.
 modes() {
   awk '/^[a-z]+(:[0-9]+)?: / { device = $1; sub(/:$/, "", device) }
-       /^ +forward (recurrent|chunk) / && $3 !~ /^none/ { print device, $2 }'
+       /^ +forward (recurrent|chunk) / { forward[$2] = $3 !~ /^none/ }
+       /^ +backward (recurrent|chunk) / && forward[$2] { print device, $2, $3 ~ /^none/ ? "--no-backward" : "" }'
 }
 
 failed=0
@@ -53,8 +54,8 @@ build >"$build/log" 2>&1 || { cat "$build/log" >&2; exit 1; }
 "$rwkv6" devices | grep -q '^opencl:' || require needed_for_a_device
 show "$rwkv6 devices"
 "$rwkv6" devices | modes >"$build/modes"
-while read -r device mode; do
-  show "$rwkv6 run tests/golden/*/ --device $device --mode $mode --out $build/results/$device-$mode"
+while read -r device mode options; do
+  show "$rwkv6 run tests/golden/*/ --device $device --mode $mode --out $build/results/$device-$mode $options"
 done <"$build/modes"
 for device in $(cut -d ' ' -f 1 "$build/modes" | uniq); do
   show "$build/examples/attention $device"

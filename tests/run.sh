@@ -1,0 +1,231 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what is missing and runs the whole suite in every build that must pass.
+#
+#     sh tests/run.sh [STEP...]      all steps, or those named: gcc clang sanitizers valgrind no-opencl install
+#
+# The last line is "N passed, N failed"; exit status 0 if nothing failed. What is missing and cannot be installed is a failure.
+set -u
+cd "$(dirname -- "$0")/.." || exit 1
+. ./tests/setup/packages.sh
+work=$PWD/build-tests
+
+needed() {
+  needed_to_build
+  need g++ command -v c++
+  need clang command -v clang
+  need binutils command -v objdump
+  need libcmocka-dev has_header cmocka.h
+  need valgrind command -v valgrind
+  need pocl-opencl-icd has_opencl_driver pocl
+  need mesa-opencl-icd has_opencl_driver rusticl
+  need oclgrind command -v oclgrind
+}
+
+# ---- one check, or one run of the suite: a line each, and what it printed only where it failed
+
+begin() {
+  name=$1
+  log=$work/logs/$(printf %s "$name" | tr -c 'A-Za-z0-9+' -).log
+  begun=$(date +%s)
+}
+
+# end PASSED FAILED SKIPPED: `results` has a line of numbers for each of these.
+end() {
+  line=$(printf '%-58s %4d passed %4d failed %4d skipped %5d s' "$name" "$1" "$2" "$3" "$(($(date +%s) - begun))")
+  echo "$line"
+  [ "$2" -eq 0 ] || tail -n 300 "$log" | sed 's/^/    /'
+  echo "$1 $2" >>"$work/results"
+}
+
+# check NAME COMMAND...: passes if the command succeeds.
+check() {
+  begin "$1"
+  shift
+  (set -e; "$@") </dev/null >"$log" 2>&1
+  # shellcheck disable=SC2181 # as a condition, set -e would have no effect in it
+  if [ $? -eq 0 ]; then end 1 0 0; else end 0 1 0; fi
+}
+
+# suite NAME BUILD ARGUMENT...: `meson test`; each of its tests counts. A skipped one is a failure unless `may_skip` is yes.
+may_skip=no
+suite() {
+  begin "$1"
+  folder=$work/$2
+  shift 2
+  status=0
+  meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$(basename "$log" .log)" "$@" </dev/null >"$log" 2>&1 || status=$?
+  good=$(count Ok)
+  bad=$(($(count Fail) + $(count 'Unexpected Pass') + $(count Timeout)))
+  skipped=$(count Skipped)
+  [ $may_skip = yes ] || bad=$((bad + skipped))
+  # No list of results at all, or a status that they do not explain.
+  if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then bad=1; fi
+  end "$good" "$bad" "$skipped"
+}
+
+count() {
+  sed -n "s/^$1: *\([0-9]*\).*/\1/p" "$log" | grep . || echo 0
+}
+
+# suite_without TESTS NAME BUILD ARGUMENT...: the suite less the tests whose whole names the pattern matches.
+suite_without() {
+  tests=$(meson test -C "$work/$3" --no-rebuild --list | sed -n 's:^rwkv6cl.* / ::p' | grep -Evx "$1")
+  shift
+  set -f
+  IFS='
+'
+  # shellcheck disable=SC2086 # one name a line
+  set -- "$@" $tests
+  unset IFS
+  set +f
+  suite "$@"
+}
+
+# operations LABEL BUILD ARGUMENT...: the longest test, on the CPU path and on each OpenCL device, side by side.
+operations() {
+  label=$1
+  program=$work/$2/tests/operations/test_operations
+  tool=$work/$2/src/cli/rwkv6
+  shift 2
+  for device in $("$tool" devices | sed -n 's/^\([a-z]*\(:[0-9]*\)*\): .*/\1/p'); do
+    check "$label: operations $* on $device" env -u RWKV6_TEST_REQUIRE RWKV6_TEST_DEVICE="$device" "$program" "$@" &
+  done
+  wait
+}
+
+# build FOLDER OPTION...
+build() {
+  folder=$work/$1
+  shift
+  if [ -f "$folder/build.ninja" ]; then set -- --reconfigure "$@"; fi
+  meson setup "$folder" -Dwerror=true "$@"
+  ninja -C "$folder"
+}
+
+# ---- the steps; each is a process of its own
+
+# The compiler's defaults, every OpenCL device, Oclgrind, and the tool and the example on each device.
+step_gcc() {
+  suite_without 'operations on .*' "gcc, release: suite, every OpenCL device" gcc
+  operations "gcc, release" gcc
+  tool=$work/gcc/src/cli/rwkv6
+  for device in $("$tool" devices | sed -n 's/^\(opencl:[0-9]*\): .*/\1/p'); do
+    check "gcc, release: tool on $device" sh tests/cli/test_tool.sh "$tool" tests/golden "$device" recurrent
+    check "gcc, release: example on $device" "$work/gcc/examples/attention" "$device"
+  done
+}
+
+step_clang() {
+  export CC=clang CXX=clang++
+  check "clang, release: build" build clang -Dopencl=enabled
+  suite "clang, release: suite but operations" clang --no-suite operations
+  operations "clang, release" clang --every 4 --cases 1
+}
+
+# Only our own drivers: some that a machine may have as well end a sanitized program while they load.
+step_sanitizers() {
+  mkdir -p "$work/drivers"
+  cp /etc/OpenCL/vendors/pocl.icd /etc/OpenCL/vendors/rusticl.icd "$work/drivers"
+  export OCL_ICD_VENDORS="$work/drivers" UBSAN_OPTIONS=print_stacktrace=1
+  export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
+  check "gcc, address and undefined sanitizers: build" build sanitizers -Dopencl=enabled -Dbuildtype=debugoptimized \
+    -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined
+  suite_without 'operations on .*' "gcc, sanitizers: suite, PoCL and rusticl" sanitizers --timeout-multiplier 4
+  operations "gcc, sanitizers" sanitizers --every 4 --cases 1
+}
+
+# The CPU path, in a build that has no OpenCL.
+step_valgrind() {
+  unset RWKV6_TEST_REQUIRE
+  may_skip=yes
+  check "gcc, -Dopencl=disabled: build" build no-opencl -Dopencl=disabled -Dbuildtype=debugoptimized
+  suite "gcc, -Dopencl=disabled: suite" no-opencl
+  memcheck='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect'
+  suite_without '.* o[nf] OpenCL devices|without .*|operations .*|peers .*|long sequences .*|cli-tool|header .*|exported .*' \
+    "valgrind: suite, CPU path" no-opencl --wrap "$memcheck" --timeout-multiplier 20
+  # shellcheck disable=SC2086 # a list of words
+  check "valgrind: operations on the CPU path" env RWKV6_TEST_DEVICE=cpu \
+    $memcheck "$work/no-opencl/tests/operations/test_operations" --cases 1 --work 1e5
+  for mode in recurrent chunk; do
+    # shellcheck disable=SC2086
+    check "valgrind: tool, $mode" $memcheck \
+      "$work/no-opencl/src/cli/rwkv6" run tests/golden/*/ --device cpu --mode $mode --out "$work/tool-$mode"
+  done
+}
+
+# The same programs as in the first step where the loader finds no OpenCL library: an empty file in its place cannot be loaded.
+step_no_opencl() {
+  unset RWKV6_TEST_REQUIRE
+  may_skip=yes
+  mkdir -p "$work/no-library"
+  : >"$work/no-library/libOpenCL.so.1"
+  : >"$work/no-library/libOpenCL.so"
+  export LD_LIBRARY_PATH="$work/no-library"
+  check "no libOpenCL: the tool says so" says_no_opencl
+  suite "no libOpenCL: suite" gcc
+}
+
+says_no_opencl() {
+  "$work/gcc/src/cli/rwkv6" devices
+  "$work/gcc/src/cli/rwkv6" devices | grep 'no OpenCL on this machine'
+}
+
+# What a user of the library has: header, shared and static library, rwkv6cl.pc and the tool.
+step_install() {
+  root=$work/installed
+  rm -rf "$root"
+  check "install" env DESTDIR="$root" meson install -C "$work/gcc" --no-rebuild
+  check "install: the example through pkg-config" build_against shared examples/attention.c
+  check "install: the example, linked statically" build_against static examples/attention.c
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  sed -n '/^```c$/,/^```$/{/^```/!p}' README.md >"$work/readme.c"
+  check "install: the program in README.md" build_against shared "$work/readme.c"
+}
+
+# build_against shared|static SOURCE: compiles, links and runs it.
+build_against() {
+  pc=$(find "$root" -name rwkv6cl.pc)
+  export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$root"
+  library=$(pkg-config --variable=libdir rwkv6cl)
+  case $library in "$root"*) ;; *) library=$root$library ;; esac
+  if [ "$1" = static ]; then
+    libraries="$library/librwkv6cl.a $(pkg-config --static --libs-only-l rwkv6cl | sed 's/-lrwkv6cl//')"
+  else
+    libraries=$(pkg-config --libs rwkv6cl)
+  fi
+  # shellcheck disable=SC2046,SC2086 # lists of words
+  cc -std=c11 -Wall -Wextra -Werror $(pkg-config --cflags rwkv6cl) "$2" -o "$work/user-$1" $libraries -lm
+  LD_LIBRARY_PATH=$library RWKV6_DEVICE=cpu "$work/user-$1"
+}
+
+# ---- all of it
+
+# lane STEP...: those that were asked for, one after the other.
+lane() {
+  for step; do
+    case " $wanted " in *" $step "*) ("step_$(echo "$step" | tr - _)") ;; esac
+  done
+}
+
+all='gcc clang sanitizers valgrind no-opencl install'
+wanted=${*:-$all}
+for step in $wanted; do
+  case " $all " in *" $step "*) ;; *) echo "no step \"$step\"; there is: $all" >&2; exit 2 ;; esac
+done
+
+started=$(date +%s)
+require needed
+mkdir -p "$work/logs" "$work/kernels/pocl" "$work/kernels/mesa"
+: >"$work/results"
+unset RWKV6_DEVICE RWKV6_TEST_DEVICE RWKV6_KERNEL_DIR
+export RWKV6_TEST_REQUIRE=pocl,rusticl RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
+export POCL_CACHE_DIR="$work/kernels/pocl" MESA_SHADER_CACHE_DIR="$work/kernels/mesa"
+echo "Packages: $(($(date +%s) - started)) s. Steps: $wanted. What they print: $work/logs"
+check "gcc, release: build" build gcc -Dopencl=enabled
+lane gcc clang sanitizers &
+lane valgrind no-opencl install &
+wait
+
+echo "All of it: $(($(date +%s) - started)) s"
+awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$work/results"
