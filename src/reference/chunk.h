@@ -3,17 +3,29 @@
 #ifndef RWKV6_SRC_REFERENCE_CHUNK_H
 #define RWKV6_SRC_REFERENCE_CHUNK_H
 
+#include "reference/decay.h"
 #include "reference/matrix.h"
 
 /*
  * from_start[C + 1][K]: row i is prod(b..i-1), the decay from the start of the chunk to just before token i; row C that of the
  * whole chunk. to_end[C][K]: row j is prod(j+1..c-1), from just after token j to the end of the chunk. Both are built up
- * token by token: a quotient or a difference of logs would be 0/0 or lose all digits after a strong decay.
+ * token by token: a quotient or a difference of logs would be 0/0 or lose all digits after a strong decay. The decay of the
+ * whole chunk is rounded with a carry[K] of its own, because the states of many chunks are multiplied by it in turn.
  */
-static inline void chunk_decay_products(real *from_start, real *to_end, const real *d, int64_t C, int64_t K) {
-  for (int64_t ch = 0; ch < K; ++ch) from_start[ch] = to_end[(C - 1) * K + ch] = 1;
-  for (int64_t i = 0; i < C * K; ++i) from_start[i + K] = flush(from_start[i] * d[i]);
-  for (int64_t j = (C - 1) * K; j-- > 0;) to_end[j] = flush(to_end[j + K] * d[j + K]);
+static inline void chunk_decay_products(real *from_start, real *to_end, double *carry, const real *d, int64_t C, int64_t K) {
+  for (int64_t ch = 0; ch < K; ++ch) {
+    double product = 1;
+    for (int64_t i = 0; i < C; ++i) {
+      from_start[i * K + ch] = flush((real)product);
+      product *= d[i * K + ch];
+    }
+    from_start[C * K + ch] = flush(round_decay(product, &carry[ch]));
+    product = 1;
+    for (int64_t j = C; j-- > 0;) {
+      to_end[j * K + ch] = flush((real)product);
+      product *= d[j * K + ch];
+    }
+  }
 }
 
 /*

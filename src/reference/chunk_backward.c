@@ -33,7 +33,8 @@ typedef struct work {
   real *column;       /* [C], for chunk_hand_over */
   real *sum;          /* [K]: a running sum of dw */
   real *key;          /* [K]: k_j * prod(j+1..c-1) */
-  double *carry;      /* [K], of the sweeps forward in time; rows.carry is that of the sweep back */
+  double *carry;      /* [2][K], see round_decay: of factors and of whole chunks, in the sweeps forward in time */
+  double *carry_back; /* [K]: of whole chunks in the sweep back; that of factors is rows.carry */
 } work;
 
 static int64_t chunks_of(const work *w, int64_t length) {
@@ -54,7 +55,8 @@ static size_t lay_out(work *w, const rwkv6_problem *problem, void *workspace) {
   w->column = scratch_take(&s, 1, C, sizeof(real));
   w->sum = scratch_take(&s, 1, K, sizeof(real));
   w->key = scratch_take(&s, 1, K, sizeof(real));
-  w->carry = scratch_take(&s, 1, K, sizeof(double));
+  w->carry = scratch_take(&s, 2, K, sizeof(double));
+  w->carry_back = scratch_take(&s, 1, K, sizeof(double));
   return s.used;
 }
 
@@ -70,7 +72,7 @@ static void advance_chunk(void *work_, int64_t chunk, real *state) {
   load_rows(g->k, &w->strand, RWKV6_TENSOR_K, begin, C, K);
   load_rows(g->v, &w->strand, RWKV6_TENSOR_V, begin, C, V);
   load_decays(g->d, w->carry, &w->strand, begin, C);
-  chunk_decay_products(w->from_start, w->to_end, g->d, C, K);
+  chunk_decay_products(w->from_start, w->to_end, w->carry + K, g->d, C, K);
   chunk_hand_over(state, w->from_start + C * K, g->k, w->to_end, g->v, w->column, C, K, V);
 }
 
@@ -148,7 +150,7 @@ static void backward_chunk(void *work_, int64_t chunk, real *state) {
   const gradient_rows *g = &w->rows;
   const int64_t K = w->K, begin = chunk * w->C, C = tokens_of(w, chunk);
   gradient_rows_load(g, &w->strand, begin, C);
-  chunk_decay_products(w->from_start, w->to_end, g->d, C, K);
+  chunk_decay_products(w->from_start, w->to_end, w->carry_back, g->d, C, K);
   gradient_rows_bonus(g, C);
   from_state_before(w, C, state);
   from_gradient_after(w, C);
@@ -158,7 +160,7 @@ static void backward_chunk(void *work_, int64_t chunk, real *state) {
 }
 
 static void backward_strand(work *w) {
-  for (int64_t ch = 0; ch < w->K; ++ch) w->carry[ch] = w->rows.carry[ch] = 0;
+  for (int64_t ch = 0; ch < w->K; ++ch) w->carry[ch] = w->carry[w->K + ch] = w->carry_back[ch] = w->rows.carry[ch] = 0;
   load_state(w->states.state, &w->strand, RWKV6_TENSOR_INITIAL_STATE);
   load_state(w->gradient, &w->strand, RWKV6_TENSOR_DFINAL_STATE);
   checkpoints_run(&w->states, chunks_of(w, w->strand.length));

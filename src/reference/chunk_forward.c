@@ -8,7 +8,6 @@
  *     S_c = diag(prod(b..c-1)) S_b + sum_j (k_j * prod(j+1..c-1)) v_j^T
  */
 #include "reference/chunk.h"
-#include "reference/decay.h"
 #include "reference/reference.h"
 #include "reference/scratch.h"
 
@@ -26,7 +25,7 @@ typedef struct work {
   real *between;    /* [C][K], chunk_extend_between */
   real *scores;     /* [C]: row i of A */
   real *query;      /* [K]: r_i * prod(b..i-1) */
-  double *carry;    /* [K], see load_decays */
+  double *carry;    /* [2][K]: of the factors and of whole chunks, see round_decay */
 } work;
 
 static size_t lay_out(work *w, const rwkv6_problem *problem, void *workspace) {
@@ -46,7 +45,7 @@ static size_t lay_out(work *w, const rwkv6_problem *problem, void *workspace) {
   w->between = scratch_take(&s, C, K, sizeof(real));
   w->scores = scratch_take(&s, 1, C, sizeof(real));
   w->query = scratch_take(&s, 1, K, sizeof(real));
-  w->carry = scratch_take(&s, 1, K, sizeof(double));
+  w->carry = scratch_take(&s, 2, K, sizeof(double));
   return s.used;
 }
 
@@ -79,7 +78,7 @@ static void forward_chunk(const work *w, int64_t begin, int64_t C) {
   load_rows(w->k, &w->strand, RWKV6_TENSOR_K, begin, C, K);
   load_rows(w->v, &w->strand, RWKV6_TENSOR_V, begin, C, V);
   load_decays(w->d, w->carry, &w->strand, begin, C);
-  chunk_decay_products(w->from_start, w->to_end, w->d, C, K);
+  chunk_decay_products(w->from_start, w->to_end, w->carry + K, w->d, C, K);
   for (int64_t i = 0; i < C; ++i) {
     score_row(w, i);
     output_row(w, i);
@@ -91,7 +90,7 @@ static void forward_chunk(const work *w, int64_t begin, int64_t C) {
 static void forward_strand(const work *w) {
   const int64_t length = w->strand.length;
   load_state(w->state, &w->strand, RWKV6_TENSOR_INITIAL_STATE);
-  for (int64_t ch = 0; ch < w->K; ++ch) w->carry[ch] = 0;
+  for (int64_t i = 0; i < 2 * w->K; ++i) w->carry[i] = 0;
   for (int64_t begin = 0; begin < length; begin += w->C) {
     forward_chunk(w, begin, length - begin < w->C ? length - begin : w->C);
   }

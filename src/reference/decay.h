@@ -12,22 +12,37 @@ static inline double decay_factor(rwkv6_decay form, double w) {
 }
 
 /*
- * d[count][K] holds rows of w, in the order of the recurrence, and gets their decay factors.
- *
- * carry[K] keeps what the rounding of the last factor lost and hands it to the next one. So the product of any run of factors
- * is right to a unit or two in the last place, however long the run: without it a channel with w = -1e-7 at every token, whose
- * factor rounds to 1 - 1.19e-7, would after 65,536 tokens be off by 1e-3 in float. The carry is relative and a factor 0
- * stays exactly 0. Set it to 0 where a sweep over tokens starts; a NaN is not handed on.
+ * Rounds a decay, keeping in `carry` what that lost and putting it into the next one. So the product of any run of decays
+ * rounded in turn is right to a few units in the last place, however long the run: without it a channel with w = -1e-7 at
+ * every token, whose factor rounds to 1 - 1.19e-7, would after 65,536 tokens be off by 1e-3 in float. The carry is relative,
+ * and a decay of 0 stays exactly 0. Set it to 0 where a sweep over tokens starts; a NaN is not handed on.
  */
-static inline void decays_of_rows(real *d, double *carry, rwkv6_decay form, int64_t count, int64_t key_dim) {
+static inline real round_decay(double decay, double *carry) {
+  const double exact = decay * (1 + *carry);
+  const real rounded = (real)exact;
+  const double lost = exact - rounded;
+  *carry = lost == lost ? lost : 0;
+  return rounded;
+}
+
+/*
+ * The same, but what is closer to 1 than REAL_NEAR_ONE becomes one of the two. A state times such a factor changes by a few
+ * units in its own last place, and rounding that would be wrong in the same direction for thousands of tokens.
+ */
+static inline real round_factor(double factor, double *carry) {
+  const double exact = factor * (1 + *carry);
+  if (!(exact > 1 - REAL_NEAR_ONE)) return round_decay(factor, carry);
+  const double rounded = exact > 1 - REAL_NEAR_ONE / 2 ? 1 : 1 - REAL_NEAR_ONE;
+  *carry = exact - rounded;
+  return (real)rounded;
+}
+
+/* d[count][K] holds w of tokens that follow each other and gets their decay factors. carry: [K], see round_decay. */
+static inline void decays_from_w(real *d, double *carry, rwkv6_decay form, int64_t count, int64_t key_dim) {
   if (form == RWKV6_DECAY_FACTOR) return;
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t ch = 0; ch < key_dim; ++ch) {
-      const double exact = decay_factor(form, d[i * key_dim + ch]) * (1 + carry[ch]);
-      d[i * key_dim + ch] = (real)exact;
-      carry[ch] = exact - d[i * key_dim + ch];
-      if (isnan(carry[ch])) carry[ch] = 0;
-    }
+    real *row = d + i * key_dim;
+    for (int64_t ch = 0; ch < key_dim; ++ch) row[ch] = round_factor(decay_factor(form, row[ch]), &carry[ch]);
   }
 }
 
@@ -35,7 +50,7 @@ static inline void decays_of_rows(real *d, double *carry, rwkv6_decay form, int6
 static inline void load_decays(real *d, double *carry, const strand *s, int64_t begin, int64_t count) {
   const int64_t key_dim = s->call->problem->key_dim;
   load_rows(d, s, RWKV6_TENSOR_W, begin, count, key_dim);
-  decays_of_rows(d, carry, s->call->problem->decay, count, key_dim);
+  decays_from_w(d, carry, s->call->problem->decay, count, key_dim);
 }
 
 /*

@@ -18,7 +18,7 @@ typedef struct gradient_rows {
   real *v_do;         /* [L]: v_t . do_t */
   real *u;            /* [K] */
   double *du;         /* [K]: a sum over all tokens of all sequences, hence in double */
-  double *carry;      /* [K], see load_decays */
+  double *carry;      /* [K], see round_decay */
 } gradient_rows;
 
 static inline void gradient_rows_lay_out(gradient_rows *g, scratch *s, const rwkv6_problem *problem, int64_t L) {

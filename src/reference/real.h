@@ -7,11 +7,13 @@
 typedef double real;
 #define RWKV6_REAL_NAME(name) rwkv6_##name##_double
 #define REAL_FLOOR 0x1p-960
+#define REAL_NEAR_ONE 0x1p-49
 #define REAL_DTYPE RWKV6_FP64
 #else
 typedef float real;
 #define RWKV6_REAL_NAME(name) rwkv6_##name##_float
 #define REAL_FLOOR 0x1p-120f
+#define REAL_NEAR_ONE 0x1p-20
 #define REAL_DTYPE RWKV6_FP32
 #endif
 

@@ -24,10 +24,10 @@ typedef struct work {
   int64_t H, K, V;
   real *state;   /* [H][K][V] */
   real *r, *k;   /* [H][BLOCK][K] */
-  real *d;       /* [H][BLOCK][K]: w, then the decay factors */
+  real *d;       /* [H][BLOCK][K], decay factors; once joined, every second row is that of two tokens */
   real *v, *o;   /* [H][BLOCK][V] */
   real *u;       /* [H][K] */
-  double *carry; /* [H][K], see decays_of_rows */
+  double *carry; /* [H][2][K]: of the factors and of their products, see round_decay */
 } work;
 
 static size_t lay_out(work *w, const rwkv6_problem *problem, void *workspace) {
@@ -42,7 +42,7 @@ static size_t lay_out(work *w, const rwkv6_problem *problem, void *workspace) {
   w->v = scratch_take(&s, H, BLOCK * V, sizeof(real));
   w->o = scratch_take(&s, H, BLOCK * V, sizeof(real));
   w->u = scratch_take(&s, H, K, sizeof(real));
-  w->carry = scratch_take(&s, H, K, sizeof(double));
+  w->carry = scratch_take(&s, H, 2 * K, sizeof(double));
   return s.used;
 }
 
@@ -69,12 +69,13 @@ static void store_outputs(const work *w, int64_t begin, int64_t count) {
 typedef struct head_rows {
   real *r, *k, *d, *v, *o;
   const real *u;
+  double *carry;
 } head_rows;
 
 static head_rows rows_of_head(const work *w, int64_t head) {
   const int64_t key_rows = head * BLOCK * w->K, value_rows = head * BLOCK * w->V;
-  const head_rows rows = {w->r + key_rows,   w->k + key_rows,   w->d + key_rows,
-                          w->v + value_rows, w->o + value_rows, w->u + head * w->K};
+  const head_rows rows = {w->r + key_rows,   w->k + key_rows,    w->d + key_rows,           w->v + value_rows,
+                          w->o + value_rows, w->u + head * w->K, w->carry + head * 2 * w->K};
   return rows;
 }
 
@@ -87,28 +88,29 @@ static void add_partner(const work *w, const head_rows *x, int64_t count) {
   for (int64_t i = count * w->V; i < (count + 1) * w->V; ++i) x->v[i] = 0;
 }
 
-/*
- * What the tokens t and t + 1 have to do with themselves and each other, apart from the state: o is set to the terms with v
- * and v'; then r' = r' d, k = k d' and d' = d d', as in the equations on top. From here on r includes scale.
- */
-static void join_two_tokens(const work *w, const head_rows *x, int64_t t) {
+/* o of the tokens t and t + 1 = all that does not go through the state: the terms with v and v' in the equations on top. */
+static void start_outputs(const work *w, const head_rows *x, int64_t t) {
   const int64_t K = w->K, V = w->V;
-  const real scale = (real)w->strand.call->problem->scale;
-  real *r = x->r + t * K, *k = x->k + t * K, *d = x->d + t * K;
-  for (int64_t i = 0; i < 2 * K; ++i) r[i] *= scale;
-  scale_row(x->o + t * V, dot3(r, x->u, k, K), x->v + t * V, V);
-  scale_row(x->o + (t + 1) * V, dot3(r + K, x->u, k + K, K), x->v + (t + 1) * V, V);
-  add_scaled_row(x->o + (t + 1) * V, dot(r + K, k, K), x->v + t * V, V);
+  const real *r = x->r + t * K, *k = x->k + t * K, *v = x->v + t * V;
+  real *o = x->o + t * V;
+  scale_row(o, dot3(r, x->u, k, K), v, V);
+  scale_row(o + V, dot3(r + K, x->u, k + K, K), v + V, V);
+  add_scaled_row(o + V, dot(r + K, k, K), v, V);
+}
+
+/* r' = r' d, k = k d' and d' = d d': from here on the two tokens go through the state as one. */
+static INNER_LOOP void join_decays(real *restrict r_next, real *restrict k, const real *restrict d, real *restrict d_next,
+                                   double *restrict carry, int64_t K) {
   for (int64_t ch = 0; ch < K; ++ch) {
-    r[K + ch] *= d[ch];
-    k[ch] *= d[K + ch];
-    d[K + ch] *= d[ch];
+    r_next[ch] *= d[ch];
+    k[ch] *= d_next[ch];
+    d_next[ch] = round_decay((double)d[ch] * d_next[ch], &carry[ch]);
   }
 }
 
 /*
- * Two joined tokens and one key row of the state: o += r S, o' += r' S, S = d' S + k v + k' v'. r, k, d point to the row's
- * value of the first token; that of the second is K further.
+ * Two joined tokens and one key row of the state: o += r S, o' += r' S, S = d S + k v + k' v'. r, k, d point to the row's
+ * value of the first token; that of the second is K further, and so is the decay d of both.
  */
 static INNER_LOOP void step_row(real *restrict o, real *restrict o_next, real *restrict S, const real *restrict v,
                                 const real *restrict v_next, const real *r, const real *k, const real *d, int64_t K,
@@ -154,13 +156,19 @@ static void step_block(const work *w, const head_rows *x, real *state, int64_t c
 }
 
 static void forward_head(const work *w, int64_t head, int64_t count) {
+  const int64_t K = w->K;
   const head_rows x = rows_of_head(w, head);
-  real *state = w->state + head * w->K * w->V;
-  decays_of_rows(x.d, w->carry + head * w->K, w->strand.call->problem->decay, count, w->K);
+  real *state = w->state + head * K * w->V;
+  decays_from_w(x.d, x.carry, w->strand.call->problem->decay, count, K);
+  const real scale = (real)w->strand.call->problem->scale;
+  for (int64_t i = 0; i < count * K; ++i) x.r[i] *= scale;
   if (count % 2) add_partner(w, &x, count);
-  for (int64_t t = 0; t < count; t += 2) join_two_tokens(w, &x, t);
+  for (int64_t t = 0; t < count; t += 2) {
+    start_outputs(w, &x, t);
+    join_decays(x.r + (t + 1) * K, x.k + t * K, x.d + t * K, x.d + (t + 1) * K, x.carry + K, K);
+  }
   step_block(w, &x, state, count);
-  flush_matrix(state, w->K * w->V);
+  flush_matrix(state, K * w->V);
 }
 
 static void forward_block(const work *w, int64_t begin, int64_t count) {
@@ -175,9 +183,9 @@ static void forward_block(const work *w, int64_t begin, int64_t count) {
 static void forward_sequence(const work *w) {
   const int64_t length = w->strand.length, state_size = w->K * w->V;
   strand s = w->strand;
+  for (int64_t i = 0; i < w->H * 2 * w->K; ++i) w->carry[i] = 0;
   for (s.head = 0; s.head < w->H; ++s.head) {
     load_state(w->state + s.head * state_size, &s, RWKV6_TENSOR_INITIAL_STATE);
-    for (int64_t ch = 0; ch < w->K; ++ch) w->carry[s.head * w->K + ch] = 0;
   }
   for (int64_t begin = 0; begin < length; begin += BLOCK) {
     forward_block(w, begin, length - begin < BLOCK ? length - begin : BLOCK);
