@@ -26,13 +26,13 @@ static inline real round_decay(double decay, double *carry) {
 }
 
 /*
- * The same, but what is closer to 1 than REAL_NEAR_ONE becomes one of the two. A state times such a factor changes by a few
+ * The same, but closer to 1 than REAL_NEAR_ONE it rounds to multiples of that. A state times such a factor changes by a few
  * units in its own last place, and rounding that would be wrong in the same direction for thousands of tokens.
  */
 static inline real round_factor(double factor, double *carry) {
   const double exact = factor * (1 + *carry);
-  if (!(exact > 1 - REAL_NEAR_ONE)) return round_decay(factor, carry);
-  const double rounded = exact > 1 - REAL_NEAR_ONE / 2 ? 1 : 1 - REAL_NEAR_ONE;
+  if (!(fabs(exact - 1) < REAL_NEAR_ONE)) return round_decay(factor, carry);
+  const double rounded = 1 + REAL_NEAR_ONE * round((exact - 1) / REAL_NEAR_ONE);
   *carry = exact - rounded;
   return (real)rounded;
 }
