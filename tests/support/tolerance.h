@@ -5,16 +5,19 @@
 
 #include "data.h"
 
-/* What the tolerance needs to know about the decays of a case. */
+/* What the tolerance needs to know about the values of a case. */
 typedef struct test_terms {
   double memory;      /* how many tokens a state holds, at most: the largest m with m = 1 + d * m */
   double sensitivity; /* relative error of dw per relative error of exp(w), raw form; 0 in the other forms */
   double first;       /* the same for dinitial_state, which hangs on the first decay of each sequence */
+  double expected_norm[RWKV6_TENSOR_COUNT]; /* of each output, were its terms of random sign */
 } test_terms;
 
 test_terms test_terms_of(const test_data *data);
+/* Fills expected_norm (condition.c). */
+void test_conditions(const test_data *data, test_terms *terms);
 
-/* Relative error that fp32 sums and exponentials may leave in this tensor. */
+/* Error that fp32 sums and exponentials may leave in this tensor, relative to expected_norm. */
 double test_sum_error(const test_data *data, const test_terms *terms, rwkv6_tensor_id id);
 
 /* The bars of the project: no derived tolerance exceeds them. */
