@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RWKV-6 attention in scalar C, to be read before the kernels. Every file of this folder but half-conversions is compiled
- * twice: with `real` = float it is the CPU path, with `real` = double it is the reference of all tests (RWKV6_REAL_DOUBLE).
+ * RWKV-6 attention in scalar C, to be read before the kernels. Every file of this folder but call.c is compiled twice:
+ * with `real` = float it is the CPU path, with `real` = double it is the reference of all tests (RWKV6_REAL_DOUBLE).
  *
  * The caller has checked everything: problem resolved (problem.h), tensors present, workspace large enough.
  */
