@@ -72,7 +72,8 @@ install_packages() {
 
 # apt WORD...: quiet unless it fails.
 apt() {
-  apt_output=$($as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) && return 0
+  apt_output=$($as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) &&
+    return 0
   printf '%s\napt-get %s failed\n' "$apt_output" "$*" >&2
   exit 1
 }
