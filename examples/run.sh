@@ -29,8 +29,8 @@ build() {
   ninja -C "$build"
 }
 
-# Drivers that run on the CPU take many seconds to compile a program of chunk mode. These cases share four, one for each storage
-# type and K = V = 64; there are eleven in all.
+# Drivers that run on the CPU take many seconds to compile a program of chunk mode: there, these cases, which share four of the
+# eleven programs that all cases need.
 few='all_minus_8 b2_t40_d32 bf16_ragged_reset fp16_raw_t40 one_spike ragged_d64 reset_log reverse_t40 single_step strong_decay'
 
 # Of the list of devices: "DEVICE MODE CASES [--no-backward]" for each mode that a device has; CASES: all or few.
@@ -41,6 +41,22 @@ modes() {
        /^ +backward (recurrent|chunk) / && forward[$2] {
          print device, $2, slow && $2 == "chunk" ? "few" : "all", $3 ~ /^none/ ? "--no-backward" : ""
        }'
+}
+
+# command_of DEVICE MODE CASES [--no-backward]
+command_of() {
+  folders='tests/golden/*/'
+  # shellcheck disable=SC2086 # a list of words
+  [ "$3" = all ] || folders=$(printf 'tests/golden/%s ' $few)
+  echo "$rwkv6 run $folders --device $1 --mode $2 --out $build/results/$1-$2 ${4-}"
+}
+
+# Drivers keep what they compile on disk; what is shown afterwards starts at once and its times are those of computing.
+compile() {
+  grep "^$1 " "$build/modes" | while read -r device mode cases options; do
+    sh -c "$(command_of "$device" "$mode" "$cases" "$options")" || true
+  done
+  "$build/examples/attention" "$1"
 }
 
 failed=0
@@ -61,14 +77,13 @@ build >"$build/log" 2>&1 || { cat "$build/log" >&2; exit 1; }
 "$rwkv6" devices | grep -q '^opencl:' || require needed_for_a_device
 show "$rwkv6 devices"
 "$rwkv6" devices | modes >"$build/modes"
+printf '\nCompiling kernels, on all OpenCL devices at once\n'
+for device in $(grep '^opencl' "$build/modes" | cut -d ' ' -f 1 | uniq); do
+  compile "$device" </dev/null >"$build/compile-$device.log" 2>&1 &
+done
+wait
 while read -r device mode cases options; do
-  folders='tests/golden/*/'
-  if [ "$cases" = few ]; then
-    printf '\n(%s compiles slowly: some of the cases in this mode)\n' "$device"
-    # shellcheck disable=SC2086 # a list of words
-    folders=$(printf 'tests/golden/%s ' $few)
-  fi
-  show "$rwkv6 run $folders --device $device --mode $mode --out $build/results/$device-$mode $options"
+  show "$(command_of "$device" "$mode" "$cases" "$options")"
 done <"$build/modes"
 for device in $(cut -d ' ' -f 1 "$build/modes" | uniq); do
   show "$build/examples/attention $device"
