@@ -17,7 +17,7 @@
 #include "reference/reference.h"
 #include "reference/scratch.h"
 
-enum { BLOCK = 32 }; /* even */
+enum { BLOCK = 32, FLUSH_EVERY = 4 * BLOCK }; /* tokens; BLOCK is even */
 
 typedef struct work {
   strand strand; /* of one sequence; its head is not used */
@@ -168,7 +168,6 @@ static void forward_head(const work *w, int64_t head, int64_t count) {
     join_decays(x.r + (t + 1) * K, x.k + t * K, x.d + t * K, x.d + (t + 1) * K, x.carry + K, K);
   }
   step_block(w, &x, state, count);
-  flush_matrix(state, K * w->V);
 }
 
 static void forward_block(const work *w, int64_t begin, int64_t count) {
@@ -177,6 +176,7 @@ static void forward_block(const work *w, int64_t begin, int64_t count) {
   load_heads(w, w->d, RWKV6_TENSOR_W, begin, count, w->K);
   load_heads(w, w->v, RWKV6_TENSOR_V, begin, count, w->V);
   for (int64_t head = 0; head < w->H; ++head) forward_head(w, head, count);
+  if (begin % FLUSH_EVERY == 0) flush_matrix(w->state, w->H * w->K * w->V);
   store_outputs(w, begin, count);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scalar recurrent forward against the loop that comes to mind first: token by token, in each token all heads, the value
- * channel innermost. Both on one thread, built alike, timed in turns in one run. Exit status 1 if ours is slower or the
- * outputs differ.
+ * channel innermost. Both on one thread, built alike, timed in turns in one run. Exit status 1 if ours is slower, by the
+ * median over pairs of neighbouring runs, or the outputs differ.
  */
 #include <math.h>
 #include <stdio.h>
@@ -91,7 +91,7 @@ static double difference(const data *x, int64_t tokens) {
 /* Times both for a number of tokens; returns 0 if ours is no slower and the outputs agree. */
 static int compare(const data *x, rwkv6_problem *problem, int64_t tokens) {
   const int rounds = tokens > 1024 ? 9 : MOST_ROUNDS;
-  double ours[MOST_ROUNDS], loop[MOST_ROUNDS];
+  double ours[MOST_ROUNDS], loop[MOST_ROUNDS], gain[MOST_ROUNDS];
   problem->tokens = tokens;
   for (int i = 0; i < rounds; ++i) {
     const double start = now();
@@ -100,13 +100,14 @@ static int compare(const data *x, rwkv6_problem *problem, int64_t tokens) {
     run_loop(x, tokens);
     ours[i] = middle - start;
     loop[i] = now() - middle;
+    gain[i] = loop[i] / ours[i];
   }
   const double unit = 1e9 / (double)(tokens * HEADS);
   const double ours_ns = median(ours, rounds) * unit, loop_ns = median(loop, rounds) * unit;
-  const double differs = difference(x, tokens);
-  const int failed = !(ours_ns <= loop_ns) || !(differs <= 1e-5);
+  const double differs = difference(x, tokens), times_as_fast = median(gain, rounds);
+  const int failed = !(times_as_fast >= 1) || !(differs <= 1e-5);
   printf("tokens %5lld: ours %7.1f, token loop %7.1f ns per token and head; %.2f times as fast; outputs differ by %.1e%s\n",
-         (long long)tokens, ours_ns, loop_ns, loop_ns / ours_ns, differs, failed ? "  FAIL" : "");
+         (long long)tokens, ours_ns, loop_ns, times_as_fast, differs, failed ? "  FAIL" : "");
   return failed;
 }
 
