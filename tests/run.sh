@@ -69,10 +69,19 @@ count() {
   sed -n "s/^$1: *\([0-9]*\).*/\1/p" "$log" | grep . || echo 0
 }
 
-# suite_without TESTS NAME BUILD ARGUMENT...: the suite less the tests whose whole names the pattern matches.
+# suite_only TESTS NAME BUILD ARGUMENT..., suite_without ...: the tests whose whole names the pattern matches, or all others.
+suite_only() {
+  suite_of -Ex "$@"
+}
+
 suite_without() {
-  tests=$(meson test -C "$work/$3" --no-rebuild --list | sed -n 's:^rwkv6cl.* / ::p' | grep -Evx "$1")
-  shift
+  suite_of -Evx "$@"
+}
+
+suite_of() {
+  tests=$(meson test -C "$work/$4" --no-rebuild --list | sed -n 's:^rwkv6cl.* / ::p' | grep "$1" "$2")
+  : "${tests:=none of that name}"
+  shift 2
   set -f
   IFS='
 '
@@ -83,16 +92,25 @@ suite_without() {
   suite "$@"
 }
 
-# operations LABEL BUILD ARGUMENT...: the longest test, on the CPU path and on each OpenCL device, side by side.
-operations() {
-  label=$1
-  program=$work/$2/tests/operations/test_operations
-  tool=$work/$2/src/cli/rwkv6
-  shift 2
-  for device in $("$tool" devices | sed -n 's/^\([a-z]*\(:[0-9]*\)*\): .*/\1/p'); do
-    check "$label: operations $* on $device" env -u RWKV6_TEST_REQUIRE RWKV6_TEST_DEVICE="$device" "$program" "$@" &
+# devices BUILD: what there is besides the CPU path.
+devices() {
+  "$work/$1/src/cli/rwkv6" devices | sed -n 's/^\(opencl:[0-9]*\): .*/\1/p'
+}
+
+# on_devices FUNCTION LABEL BUILD: FUNCTION LABEL BUILD DEVICE for each OpenCL device, side by side: drivers compile most of the
+# time, on one core each.
+on_devices() {
+  check "$2: PoCL and rusticl are there" has_required_devices "$3"
+  for device in $(devices "$3"); do
+    ("$1" "$2" "$3" "$device") &
   done
   wait
+}
+
+has_required_devices() {
+  "$work/$1/src/cli/rwkv6" devices >"$work/devices-$1"
+  grep 'platform  *Portable Computing Language' "$work/devices-$1"
+  grep 'platform  *rusticl' "$work/devices-$1"
 }
 
 # build FOLDER OPTION...
@@ -106,22 +124,30 @@ build() {
 
 # ---- the steps; each is a process of its own
 
-# The compiler's defaults, every OpenCL device, Oclgrind, and the tool and the example on each device.
+# The compiler's defaults: everything.
 step_gcc() {
-  suite_without 'operations on .*' "gcc, release: suite, every OpenCL device" gcc
-  operations "gcc, release" gcc
-  tool=$work/gcc/src/cli/rwkv6
-  for device in $("$tool" devices | sed -n 's/^\(opencl:[0-9]*\): .*/\1/p'); do
-    check "gcc, release: tool on $device" sh tests/cli/test_tool.sh "$tool" tests/golden "$device" recurrent
-    check "gcc, release: example on $device" "$work/gcc/examples/attention" "$device"
-  done
+  suite_without '.* o[nf] OpenCL devices' "gcc, release: suite" gcc
+  on_devices everything "gcc, release" gcc
 }
 
+everything() {
+  export RWKV6_TEST_DEVICE="$3"
+  suite_only '.* o[nf] OpenCL devices' "$1: suite on $3" "$2"
+  check "$1: tool on $3" sh tests/cli/test_tool.sh "$work/$2/src/cli/rwkv6" tests/golden "$3" recurrent
+  check "$1: example on $3" "$work/$2/examples/attention" "$3"
+}
+
+# The kernels are the same, so host code is what another compiler and the sanitizers check: one combination in four.
 step_clang() {
   export CC=clang CXX=clang++
   check "clang, release: build" build clang -Dopencl=enabled
   suite "clang, release: suite but operations" clang --no-suite operations
-  operations "clang, release" clang --every 4 --cases 1
+  on_devices some "clang, release" clang
+}
+
+some() {
+  export RWKV6_TEST_DEVICE="$3"
+  check "$1: one in four operations on $3" "$work/$2/tests/operations/test_operations" --every 4 --cases 1
 }
 
 # Only our own drivers: some that a machine may have as well end a sanitized program while they load.
@@ -130,15 +156,20 @@ step_sanitizers() {
   cp /etc/OpenCL/vendors/pocl.icd /etc/OpenCL/vendors/rusticl.icd "$work/drivers"
   export OCL_ICD_VENDORS="$work/drivers" UBSAN_OPTIONS=print_stacktrace=1
   export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
-  check "gcc, address and undefined sanitizers: build" build sanitizers -Dopencl=enabled -Dbuildtype=debugoptimized \
+  check "gcc, sanitizers: build" build sanitizers -Dopencl=enabled -Dbuildtype=debugoptimized \
     -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined
-  suite_without 'operations on .*' "gcc, sanitizers: suite, PoCL and rusticl" sanitizers --timeout-multiplier 4
-  operations "gcc, sanitizers" sanitizers --every 4 --cases 1
+  suite_without '.* o[nf] OpenCL devices' "gcc, sanitizers: suite" sanitizers --timeout-multiplier 4
+  on_devices most "gcc, sanitizers" sanitizers
+}
+
+most() {
+  some "$@"
+  # All but `operations`.
+  suite_only '([^o]|o[^p]).* o[nf] OpenCL devices' "$1: suite on $3" "$2" --timeout-multiplier 4
 }
 
 # The CPU path, in a build that has no OpenCL.
 step_valgrind() {
-  unset RWKV6_TEST_REQUIRE
   may_skip=yes
   check "gcc, -Dopencl=disabled: build" build no-opencl -Dopencl=disabled -Dbuildtype=debugoptimized
   suite "gcc, -Dopencl=disabled: suite" no-opencl
@@ -157,7 +188,6 @@ step_valgrind() {
 
 # The same programs as in the first step where the loader finds no OpenCL library: an empty file in its place cannot be loaded.
 step_no_opencl() {
-  unset RWKV6_TEST_REQUIRE
   may_skip=yes
   mkdir -p "$work/no-library"
   : >"$work/no-library/libOpenCL.so.1"
@@ -220,8 +250,8 @@ started=$(date +%s)
 require needed
 mkdir -p "$work/logs" "$work/kernels/pocl" "$work/kernels/mesa"
 : >"$work/results"
-unset RWKV6_DEVICE RWKV6_TEST_DEVICE RWKV6_KERNEL_DIR
-export RWKV6_TEST_REQUIRE=pocl,rusticl RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
+unset RWKV6_DEVICE RWKV6_TEST_DEVICE RWKV6_TEST_REQUIRE RWKV6_KERNEL_DIR
+export RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
 export POCL_CACHE_DIR="$work/kernels/pocl" MESA_SHADER_CACHE_DIR="$work/kernels/mesa"
 echo "Packages: $(($(date +%s) - started)) s. Steps: $wanted. What they print: $work/logs"
 check "gcc, release: build" build gcc -Dopencl=enabled
