@@ -64,9 +64,9 @@
 #define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
 #define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
 
-#define SCRATCH_M (TRIANGLE * SHARES)
-#define SCRATCH_SUMS (2 * ROUND * LANES * TILE_ROWS)
-#define SCRATCH (SCRATCH_M > SCRATCH_SUMS ? SCRATCH_M : SCRATCH_SUMS)
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define SHARE_STRIDE (TRIANGLE + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
+#define SCRATCH LARGER(SHARE_STRIDE *SHARES, 2 * ROUND * LANES * TILE_ROWS)
 
 typedef struct inputs_t {
   global const dtype_t *r, *k, *v, *dout;
@@ -82,7 +82,8 @@ typedef struct tiles_t {
   local float *x, *y;     /* [CHUNK]: S_b do_i and G_c v_j, then x, y, then dr and dk */
   local float *dw;        /* [CHUNK] */
   local float *state_gradient; /* [LANES][TILE_ROWS]: parts of <S_b, G_c> */
-  local float *D;         /* [TILE_ROWS] */
+  local float *log_sum;   /* [KEYS_DOWN][TILE_ROWS]: parts of the log of D */
+  local float *keep, *change; /* [TILE_ROWS]: D, see chunk_decay */
   local float *M;         /* [TRIANGLE] */
   local float *scratch;
 } tiles_t;
@@ -142,47 +143,98 @@ static inline void store_state(const state_t *state, global float *to, place_t p
     }
 }
 
-/* Key channels of the tile; steps beyond `count` have r = k = 0 and a factor of 1, so that they change nothing. */
+/*
+ * Key channels of the tile; steps beyond `count` have r = k = 0 and a factor of 1, so that they change nothing. Neighbouring
+ * work-items load neighbouring channels; all loads are in flight before the first is used.
+ */
+#define KEYS_DOWN (WORK_GROUP / TILE_ROWS)
+#define KEY_TOKENS ((CHUNK + KEYS_DOWN - 1) / KEYS_DOWN)
 static inline void load_keys(tiles_t tiles, inputs_t in, place_t p, index_t step, int count, bool with_r) {
-  for (int i = p.item; i < CHUNK * TILE_ROWS; i += WORK_GROUP) {
-    const int t = i / TILE_ROWS;
-    const int c = p.first_row + i - t * TILE_ROWS;
-    const bool present = t < count && c < KEY_DIM;
-    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
-    tiles.k[i] = present ? load_d(in.k + row_at(in.k_at, token, p.head) + c) : 0.0f;
-    tiles.d[i] = present ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + c)) : 1.0f;
-    if (with_r) tiles.r[i] = present ? load_d(in.r + row_at(in.r_at, token, p.head) + c) : 0.0f;
+  const int t_first = p.item / TILE_ROWS;
+  const int tile_row = p.item - t_first * TILE_ROWS;
+  const int c = p.first_row + tile_row;
+  const int from_row = min(t_first, count - 1), from_c = min(c, KEY_DIM - 1);
+  const walk_t k = walk_of(in.k_at, p.unit, p.head, step, p.reverse);
+  const walk_t w = walk_of(in.w_at, p.unit, p.head, step, p.reverse);
+  const walk_t r = walk_of(in.r_at, p.unit, p.head, step, p.reverse);
+  global const dtype_t *k_from = in.k + k.first + from_row * k.stride + from_c;
+  global const dtype_t *r_from = in.r + r.first + from_row * r.stride + from_c;
+  global const w_dtype_t *w_from = in.w + w.first + from_row * w.stride + from_c;
+  dtype_t k_x[KEY_TOKENS], r_x[KEY_TOKENS];
+  w_dtype_t w_x[KEY_TOKENS];
+  UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
+    const bool more = t_first + (n + 1) * KEYS_DOWN < count;
+    k_x[n] = *k_from;
+    w_x[n] = *w_from;
+    if (with_r) r_x[n] = *r_from;
+    k_from += more ? KEYS_DOWN * k.stride : 0;
+    w_from += more ? KEYS_DOWN * w.stride : 0;
+    r_from += more ? KEYS_DOWN * r.stride : 0;
   }
+  float log_sum = 0.0f;
+  UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
+    const int t = t_first + n * KEYS_DOWN, at = t * TILE_ROWS + tile_row;
+    const bool present = t < count && c < KEY_DIM;
+    const float w_t = widen_w(w_x[n]);
+    if (t < CHUNK) {
+      tiles.k[at] = present ? widen_d(k_x[n]) : 0.0f;
+      tiles.d[at] = present ? decay_factor(w_t) : 1.0f;
+      if (with_r) tiles.r[at] = present ? widen_d(r_x[n]) : 0.0f;
+      log_sum += present ? decay_log(w_t) : 0.0f;
+    }
+  }
+  tiles.log_sum[t_first * TILE_ROWS + tile_row] = log_sum;
 }
 
 /* v, or do times scale. */
-static inline void load_values(local float *tile, global const dtype_t *values, layout_t at, float factor, place_t p, index_t step,
-                               int count) {
-  for (int i = p.item; i < CHUNK * PADDED_VALUE; i += WORK_GROUP) {
-    const int t = i / PADDED_VALUE;
-    const int c = i - t * PADDED_VALUE;
-    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
-    tile[t * VALUE_STRIDE + c] = t < count && c < VALUE_DIM ? factor * load_d(values + row_at(at, token, p.head) + c) : 0.0f;
+#define VALUES_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_VALUE) ? WORK_GROUP : POWER_OF_2(PADDED_VALUE))
+#define VALUES_DOWN (WORK_GROUP / VALUES_ACROSS)
+#define VALUE_TOKENS ((CHUNK + VALUES_DOWN - 1) / VALUES_DOWN)
+static inline void load_values(local float *tile, global const dtype_t *values, layout_t values_at, float factor, place_t p,
+                               index_t step, int count) {
+  const int t_first = p.item / VALUES_ACROSS;
+  const walk_t walk = walk_of(values_at, p.unit, p.head, step, p.reverse);
+  for (int c = p.item - t_first * VALUES_ACROSS; c < PADDED_VALUE; c += VALUES_ACROSS) {
+    global const dtype_t *from = values + walk.first + min(t_first, count - 1) * walk.stride + min(c, VALUE_DIM - 1);
+    dtype_t x[VALUE_TOKENS];
+    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
+      x[n] = *from;
+      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * walk.stride : 0;
+    }
+    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
+      const int t = t_first + n * VALUES_DOWN;
+      if (t < CHUNK) tile[t * VALUE_STRIDE + c] = t < count && c < VALUE_DIM ? factor * widen_d(x[n]) : 0.0f;
+    }
   }
+}
+
+/* D, from the product of the factors. */
+static inline void finish_decay(tiles_t tiles, int row, float product) {
+  float log_sum = 0.0f;
+  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles.log_sum[part * TILE_ROWS + row];
+  const float2 decay = chunk_decay(product, log_sum);
+  tiles.keep[row] = decay.x;
+  tiles.change[row] = decay.y;
 }
 
 /* k^_j = k_j prod(j+1..c-1) in place, and D. */
 static inline void decay_keys(tiles_t tiles, place_t p) {
   for (int row = p.item; row < TILE_ROWS; row += WORK_GROUP) {
     float after = 1.0f;
-    for (int t = CHUNK - 1; t >= 0; t--) {
+    UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
       tiles.k[t * TILE_ROWS + row] *= after;
       after *= tiles.d[t * TILE_ROWS + row];
     }
-    tiles.D[row] = after;
+    finish_decay(tiles, row, after);
   }
 }
 
 /* X = diag(D) X + sum_t keys_t values_t^T: S with k^ and v, G with r~ and do. */
 static inline void update_state(state_t *state, tiles_t tiles, local const float *keys, local const float *values, place_t p) {
   for (int i = 0; i < ROWS; i++)
-    for (int q = 0; q < QUADS; q++) state->at[i][q] *= tiles.D[p.tile_row + i];
-  for (int t = 0; t < CHUNK; t++) {
+    for (int q = 0; q < QUADS; q++)
+      state->at[i][q] = tiles.keep[p.tile_row + i] * state->at[i][q] + tiles.change[p.tile_row + i] * state->at[i][q];
+  UNROLL for (int t = 0; t < CHUNK; t++) {
     local const float4 *row = (local const float4 *)(values + t * VALUE_STRIDE) + p.lane;
     UNROLL for (int q = 0; q < QUADS; q++) {
       const float4 x = row[q * LANES];
@@ -195,35 +247,32 @@ static inline float sum4(float4 x) {
   return (x.x + x.y) + (x.z + x.w);
 }
 
-/* Column j of M over this work-item's share of the value channels. */
-static inline void sum_column(tiles_t tiles, int j, int share) {
-  float4 v_j[SHARE_QUADS];
-  UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
-    const int quad = share + n * SHARES;
-    v_j[n] = quad < PADDED_VALUE / 4 ? ((local const float4 *)(tiles.v + j * VALUE_STRIDE))[quad] : (float4)(0.0f);
-  }
-  for (int i = j; i < CHUNK; i++) {
-    float4 sum = (float4)(0.0f);
-    UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
-      const int quad = share + n * SHARES;
-      if (quad < PADDED_VALUE / 4) sum += ((local const float4 *)(tiles.dout + i * VALUE_STRIDE))[quad] * v_j[n];
-    }
-    tiles.scratch[ENTRY(i, j) * SHARES + share] = sum4(sum);
-  }
-}
-
-/* M of the loaded chunk. Ends with a barrier. */
+/* M of the loaded chunk, shared out as A in chunk_forward.cl. Ends with a barrier. */
 static inline void sum_triangle(tiles_t tiles, place_t p) {
   const int pair = p.item / SHARES;
   const int share = p.item - pair * SHARES;
   if (pair < PAIRS) {
-    sum_column(tiles, pair, share);
-    if (CHUNK - 1 - pair != pair) sum_column(tiles, CHUNK - 1 - pair, share);
+    float4 v_j[SHARE_QUADS];
+    UNROLL for (int n = 0; n < CHUNK + 1; n++) {
+      const bool second = n >= CHUNK - pair;
+      const int j = second ? CHUNK - 1 - pair : pair, i = second ? n - 1 : pair + n;
+      local const float4 *v = (local const float4 *)(tiles.v + j * VALUE_STRIDE);
+      local const float4 *dout = (local const float4 *)(tiles.dout + i * VALUE_STRIDE);
+      float4 sum = (float4)(0.0f);
+      UNROLL for (int m = 0; m < SHARE_QUADS; m++) {
+        const int quad = share + m * SHARES;
+        if (quad < PADDED_VALUE / 4) {
+          if (i == j) v_j[m] = v[quad];
+          sum += dout[quad] * v_j[m];
+        }
+      }
+      tiles.scratch[share * SHARE_STRIDE + ENTRY(i, j)] = sum4(sum);
+    }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int entry = p.item; entry < TRIANGLE; entry += WORK_GROUP) {
     float sum = 0.0f;
-    for (int n = 0; n < SHARES; n++) sum += tiles.scratch[entry * SHARES + n];
+    UNROLL for (int n = 0; n < SHARES; n++) sum += tiles.scratch[n * SHARE_STRIDE + entry];
     tiles.M[entry] = sum;
   }
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -244,7 +293,8 @@ static inline void multiply_states(const state_t *state, const state_t *gradient
   }
   for (int first = 0; first < CHUNK; first += ROUND) {
     const int tokens = min(ROUND, CHUNK - first);
-    for (int t = 0; t < tokens; t++) {
+    UNROLL for (int t = 0; t < ROUND; t++) {
+      if (first + t >= CHUNK) continue;
       local float *part = tiles.scratch + (2 * t * LANES + p.lane) * TILE_ROWS + p.tile_row;
       UNROLL for (int i = 0; i < ROWS; i++) {
         part[i] = dot_row(state, i, tiles.dout + (first + t) * VALUE_STRIDE, p);
@@ -256,7 +306,7 @@ static inline void multiply_states(const state_t *state, const state_t *gradient
       const int t_which = n / TILE_ROWS;
       const int row = n - t_which * TILE_ROWS;
       float sum = 0.0f;
-      for (int lane = 0; lane < LANES; lane++) sum += tiles.scratch[(t_which * LANES + lane) * TILE_ROWS + row];
+      UNROLL for (int lane = 0; lane < LANES; lane++) sum += tiles.scratch[(t_which * LANES + lane) * TILE_ROWS + row];
       local float *to = (t_which & 1) ? tiles.y : tiles.x;
       to[(first + t_which / 2) * TILE_ROWS + row] = sum;
     }
@@ -267,25 +317,25 @@ static inline void multiply_states(const state_t *state, const state_t *gradient
 /* x and y get their products of factors; dw gets its first three parts; D. */
 static inline void finish_outer(tiles_t tiles, int row) {
   float product = 1.0f;
-  for (int t = 0; t < CHUNK; t++) {
+  UNROLL for (int t = 0; t < CHUNK; t++) {
     tiles.x[t * TILE_ROWS + row] *= product;
     product *= tiles.d[t * TILE_ROWS + row];
   }
-  tiles.D[row] = product;
+  finish_decay(tiles, row, product);
   float whole = 0.0f;
-  for (int lane = 0; lane < LANES; lane++) whole += tiles.state_gradient[lane * TILE_ROWS + row];
+  UNROLL for (int lane = 0; lane < LANES; lane++) whole += tiles.state_gradient[lane * TILE_ROWS + row];
   whole *= product;
 
   float later = 0.0f;
   product = 1.0f;
-  for (int t = CHUNK - 1; t >= 0; t--) {
+  UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
     tiles.y[t * TILE_ROWS + row] *= product;
     product *= tiles.d[t * TILE_ROWS + row];
     tiles.dw[t * TILE_ROWS + row] = whole + later;
     later += tiles.r[t * TILE_ROWS + row] * tiles.x[t * TILE_ROWS + row];
   }
   float earlier = 0.0f;
-  for (int t = 0; t < CHUNK; t++) {
+  UNROLL for (int t = 0; t < CHUNK; t++) {
     tiles.dw[t * TILE_ROWS + row] += earlier;
     earlier += tiles.k[t * TILE_ROWS + row] * tiles.y[t * TILE_ROWS + row];
   }
@@ -299,17 +349,18 @@ static inline void add_pairs(tiles_t tiles, int row, int j) {
   const float k_j = tiles.k[j * TILE_ROWS + row];
   float terms[CHUNK]; /* r_i prod(j+1..i-1) M_ij */
   float product = 1.0f, dk = 0.0f, later = 0.0f;
-  UNROLL for (int i = 0; i < CHUNK; i++) {
+  UNROLL for (int i = 1; i < CHUNK; i++) {
     if (i > j) {
+      const int at = i * TILE_ROWS + row;
       const float m = tiles.M[ENTRY(i, j)] * product;
-      terms[i] = tiles.r[i * TILE_ROWS + row] * m;
+      terms[i] = tiles.r[at] * m;
       dk += terms[i];
-      tiles.x[i * TILE_ROWS + row] += k_j * m;
-      product *= tiles.d[i * TILE_ROWS + row];
+      tiles.x[at] += k_j * m;
+      product *= tiles.d[at];
     }
   }
   tiles.y[j * TILE_ROWS + row] += dk;
-  UNROLL for (int i = CHUNK - 1; i > 0; i--) {
+  UNROLL for (int i = CHUNK - 1; i > 1; i--) {
     if (i > j + 1) {
       later += terms[i];
       tiles.dw[(i - 1) * TILE_ROWS + row] += k_j * later;
@@ -322,7 +373,7 @@ static inline float finish_row(tiles_t tiles, int row, float u) {
   finish_outer(tiles, row);
   for (int j = 0; j < CHUNK; j++) add_pairs(tiles, row, j);
   float du = 0.0f, product = 1.0f;
-  for (int t = 0; t < CHUNK; t++) {
+  UNROLL for (int t = 0; t < CHUNK; t++) {
     const int at = t * TILE_ROWS + row;
     const float m = tiles.M[ENTRY(t, t)], r_t = tiles.r[at], k_t = tiles.k[at];
     tiles.x[at] += u * k_t * m;
@@ -341,34 +392,35 @@ typedef struct outputs_t {
 } outputs_t;
 
 static inline void write_chunk(outputs_t out, tiles_t tiles, inputs_t in, place_t p, index_t step, int count) {
-  for (int i = p.item; i < count * TILE_ROWS; i += WORK_GROUP) {
-    const int t = i / TILE_ROWS;
-    const int c = p.first_row + i - t * TILE_ROWS;
-    if (c >= KEY_DIM) continue;
-    const index_t token = token_of(p.unit, step + t, p.reverse);
-    const float w_t = load_w(in.w + row_at(in.w_at, token, p.head) + c);
-    store_d(out.dr + row_at(out.dr_at, token, p.head) + c, tiles.x[i]);
-    store_d(out.dk + row_at(out.dk_at, token, p.head) + c, tiles.y[i]);
-    store_w(out.dw + row_at(out.dw_at, token, p.head) + c, decay_gradient(w_t, tiles.d[i], tiles.dw[i]));
+  const int t_first = p.item / TILE_ROWS;
+  const int tile_row = p.item - t_first * TILE_ROWS;
+  const int c = p.first_row + tile_row;
+  const walk_t w = walk_of(in.w_at, p.unit, p.head, step, p.reverse);
+  const walk_t dr = walk_of(out.dr_at, p.unit, p.head, step, p.reverse);
+  const walk_t dk = walk_of(out.dk_at, p.unit, p.head, step, p.reverse);
+  const walk_t dw = walk_of(out.dw_at, p.unit, p.head, step, p.reverse);
+  for (int t = t_first; t < count && c < KEY_DIM; t += KEYS_DOWN) {
+    const int at = t * TILE_ROWS + tile_row;
+    const float w_t = load_w(in.w + w.first + t * w.stride + c);
+    store_d(out.dr + dr.first + t * dr.stride + c, tiles.x[at]);
+    store_d(out.dk + dk.first + t * dk.stride + c, tiles.y[at]);
+    store_w(out.dw + dw.first + t * dw.stride + c, decay_gradient(w_t, tiles.d[at], tiles.dw[at]));
   }
 }
 
-/* S_b of each chunk of a span, from the state before the span: S before its last chunk is left in `state`. */
+/* S_b of each chunk of a span, from the state before the span. Too many for registers: `before` lies in private memory. */
 static inline void rebuild_span(state_t *before, state_t *state, tiles_t tiles, inputs_t in, place_t p, index_t begin, int chunks) {
-  UNROLL for (int m = 0; m < CHUNKS; m++) {
-    if (m < chunks) {
-      before[m] = *state;
-      if (m < chunks - 1) {
-        load_keys(tiles, in, p, begin + m * CHUNK, CHUNK, false);
-        load_values(tiles.v, in.v, in.v_at, 1.0f, p, begin + m * CHUNK, CHUNK);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        decay_keys(tiles, p);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        update_state(state, tiles, tiles.k, tiles.v, p);
-        barrier(CLK_LOCAL_MEM_FENCE);
-      }
-    }
+  for (int m = 0; m < chunks - 1; m++) {
+    before[m] = *state;
+    load_keys(tiles, in, p, begin + m * CHUNK, CHUNK, false);
+    load_values(tiles.v, in.v, in.v_at, 1.0f, p, begin + m * CHUNK, CHUNK);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    decay_keys(tiles, p);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    update_state(state, tiles, tiles.k, tiles.v, p);
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
+  before[chunks - 1] = *state;
 }
 
 /* One chunk: writes its dr, dk, dw, takes G from its end to its beginning, returns its part of du in work-items below TILE_ROWS. */
@@ -412,10 +464,13 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_backwa
   local float v_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
   local float do_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
   local float state_gradient[LANES * TILE_ROWS] __attribute__((aligned(16)));
-  local float D_tile[TILE_ROWS] __attribute__((aligned(16)));
+  local float log_sum[KEYS_DOWN * TILE_ROWS];
+  local float keep[TILE_ROWS];
+  local float change[TILE_ROWS];
   local float M_tile[TRIANGLE] __attribute__((aligned(16)));
   local float scratch[SCRATCH] __attribute__((aligned(16)));
-  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, do_tile, x_tile, y_tile, dw_tile, state_gradient, D_tile, M_tile, scratch};
+  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, do_tile, x_tile, y_tile, dw_tile, state_gradient, log_sum,
+                         keep, change, M_tile, scratch};
   const inputs_t in = {r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at, scale};
   const outputs_t out = {dr, dk, dw, dr_at, dk_at, dw_at};
 
@@ -444,9 +499,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_backwa
     else
       load_state(&state, checkpoints + checkpoints_at + state_at(p, p.unit.first_checkpoint + span - 1), p, true);
     rebuild_span(before, &state, tiles, in, p, begin, chunks);
-    UNROLL for (int m = CHUNKS - 1; m >= 0; m--) {
-      if (m < chunks)
-        du += retreat_chunk(&before[m], &gradient, out, tiles, in, p, begin + m * CHUNK, min(CHUNK, steps - m * CHUNK), u_row);
+    for (int m = chunks - 1; m >= 0; m--) {
+      state = before[m];
+      du += retreat_chunk(&state, &gradient, out, tiles, in, p, begin + m * CHUNK, min(CHUNK, steps - m * CHUNK), u_row);
     }
   }
 

@@ -57,7 +57,8 @@
 #define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
 
 /* Partial sums of A, and later of o. */
-#define SCRATCH_A (TRIANGLE * SHARES)
+#define SHARE_STRIDE (TRIANGLE + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
+#define SCRATCH_A (SHARE_STRIDE * SHARES)
 #define SCRATCH_O (ROUND * WORK_GROUP * 4)
 #define SCRATCH (SCRATCH_A > SCRATCH_O ? SCRATCH_A : SCRATCH_O)
 
@@ -72,8 +73,9 @@ typedef struct inputs_t {
 typedef struct tiles_t {
   local float *r, *k, *d; /* [CHUNK]: first r, k' and the decay factors, then r~ and k^ */
   local float *v;         /* [CHUNK] */
-  local float *D;         /* [PADDED_KEY] */
-  local float *A;         /* [TRIANGLE] */
+  local float *log_sum;   /* [KEYS_DOWN][PADDED_KEY]: parts of the log of D */
+  local float *keep, *change; /* [PADDED_KEY]: D, see chunk_decay */
+  local float *A;         /* [CHUNK][CHUNK], zeros above the diagonal */
   local float *scratch;
 } tiles_t;
 
@@ -124,59 +126,153 @@ static inline void store_state(const float4 *state, global float *to, place_t p)
   }
 }
 
-/* Key channels of the chunk; steps beyond `count` have r = k = 0 and a factor of 1, so that they change nothing. */
-static inline void load_keys(tiles_t tiles, inputs_t in, place_t p, index_t step, int count, bool with_r) {
-  for (int i = p.item; i < CHUNK * PADDED_KEY; i += WORK_GROUP) {
-    const int t = i / PADDED_KEY;
-    const int c = i - t * PADDED_KEY;
-    const bool present = t < count && c < KEY_DIM;
-    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
-    const int at = t * KEY_STRIDE + c;
-    tiles.k[at] = present ? in.in_scale * load_d(in.k + row_at(in.k_at, token, p.head) + c) : 0.0f;
-    tiles.d[at] = present ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + c)) : 1.0f;
-    if (with_r) tiles.r[at] = present ? load_d(in.r + row_at(in.r_at, token, p.head) + c) : 0.0f;
+/*
+ * What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels, KEYS_ACROSS of
+ * them, of KEYS_DOWN tokens. The next chunk is fetched while this one is computed. Nothing depends on a loaded value here, and a
+ * place outside the chunk reads the nearest one inside it, so that no load waits for another.
+ */
+#define KEYS_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_KEY) ? WORK_GROUP : POWER_OF_2(PADDED_KEY))
+#define KEYS_DOWN (WORK_GROUP / KEYS_ACROSS)
+#define KEY_SETS ((PADDED_KEY + KEYS_ACROSS - 1) / KEYS_ACROSS)
+#define KEY_TOKENS ((CHUNK + KEYS_DOWN - 1) / KEYS_DOWN)
+#define VALUES_ACROSS (WORK_GROUP < TILE_COLUMNS ? WORK_GROUP : TILE_COLUMNS)
+#define VALUES_DOWN (WORK_GROUP / VALUES_ACROSS)
+#define VALUE_SETS (TILE_COLUMNS / VALUES_ACROSS)
+#define VALUE_TOKENS ((CHUNK + VALUES_DOWN - 1) / VALUES_DOWN)
+
+typedef struct fetched_t {
+  dtype_t r[KEY_SETS][KEY_TOKENS], k[KEY_SETS][KEY_TOKENS];
+  w_dtype_t w[KEY_SETS][KEY_TOKENS];
+  dtype_t v[VALUE_SETS][VALUE_TOKENS];
+} fetched_t;
+
+static inline void fetch_keys(fetched_t *x, inputs_t in, place_t p, index_t step, int count, bool with_r) {
+  const int t_first = p.item / KEYS_ACROSS;
+  const int row = min(t_first, count - 1);
+  const walk_t k = walk_of(in.k_at, p.unit, p.head, step, p.reverse);
+  const walk_t w = walk_of(in.w_at, p.unit, p.head, step, p.reverse);
+  const walk_t r = walk_of(in.r_at, p.unit, p.head, step, p.reverse);
+  UNROLL for (int set = 0; set < KEY_SETS; set++) {
+    const int c = min(p.item - t_first * KEYS_ACROSS + set * KEYS_ACROSS, KEY_DIM - 1);
+    global const dtype_t *k_from = in.k + k.first + row * k.stride + c;
+    global const dtype_t *r_from = in.r + r.first + row * r.stride + c;
+    global const w_dtype_t *w_from = in.w + w.first + row * w.stride + c;
+    UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
+      const bool more = t_first + (n + 1) * KEYS_DOWN < count;
+      x->k[set][n] = *k_from;
+      x->w[set][n] = *w_from;
+      if (with_r) x->r[set][n] = *r_from;
+      k_from += more ? KEYS_DOWN * k.stride : 0;
+      w_from += more ? KEYS_DOWN * w.stride : 0;
+      r_from += more ? KEYS_DOWN * r.stride : 0;
+    }
   }
 }
 
-static inline void load_values(tiles_t tiles, inputs_t in, place_t p, index_t step, int count) {
-  const int tile_column = p.first_column - 4 * p.lane;
-  for (int i = p.item; i < CHUNK * TILE_COLUMNS; i += WORK_GROUP) {
-    const int t = i / TILE_COLUMNS;
-    const int c = tile_column + i - t * TILE_COLUMNS;
-    const index_t token = token_of(p.unit, step + (t < count ? t : 0), p.reverse);
-    tiles.v[i] = t < count && c < VALUE_DIM ? load_d(in.v + row_at(in.v_at, token, p.head) + c) : 0.0f;
+static inline void fetch_values(fetched_t *x, inputs_t in, place_t p, index_t step, int count) {
+  const int t_first = p.item / VALUES_ACROSS;
+  const walk_t v = walk_of(in.v_at, p.unit, p.head, step, p.reverse);
+  UNROLL for (int set = 0; set < VALUE_SETS; set++) {
+    const int c = p.first_column - 4 * p.lane + p.item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    global const dtype_t *from = in.v + v.first + min(t_first, count - 1) * v.stride + min(c, VALUE_DIM - 1);
+    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
+      x->v[set][n] = *from;
+      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * v.stride : 0;
+    }
   }
 }
 
-/* From r, k', d to r~, k^, D: each channel by one work-item, one token after the other. */
+static inline void fetch(fetched_t *x, inputs_t in, place_t p, index_t step, index_t end, bool with_r) {
+  const int count = (int)min((index_t)CHUNK, end - step);
+  if (count <= 0) return;
+  fetch_keys(x, in, p, step, count, with_r);
+  fetch_values(x, in, p, step, count);
+}
+
+/* To local memory. Steps beyond `count` get r = k = 0 and a factor of 1, so that they change nothing. */
+static inline void stage_keys(tiles_t tiles, const fetched_t *x, inputs_t in, place_t p, int count, bool with_r) {
+  const int t_first = p.item / KEYS_ACROSS;
+  UNROLL for (int set = 0; set < KEY_SETS; set++) {
+    const int c = p.item - t_first * KEYS_ACROSS + set * KEYS_ACROSS;
+    float log_sum = 0.0f;
+    UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
+      const int t = t_first + n * KEYS_DOWN, at = t * KEY_STRIDE + c;
+      const bool present = t < count && c < KEY_DIM;
+      const float w_t = widen_w(x->w[set][n]);
+      if (t < CHUNK && c < PADDED_KEY) {
+        tiles.k[at] = present ? in.in_scale * widen_d(x->k[set][n]) : 0.0f;
+        tiles.d[at] = present ? decay_factor(w_t) : 1.0f;
+        if (with_r) tiles.r[at] = present ? widen_d(x->r[set][n]) : 0.0f;
+        log_sum += present ? decay_log(w_t) : 0.0f;
+      }
+    }
+    if (c < PADDED_KEY) tiles.log_sum[t_first * PADDED_KEY + c] = log_sum;
+  }
+}
+
+static inline void stage_values(tiles_t tiles, const fetched_t *x, place_t p, int count) {
+  const int t_first = p.item / VALUES_ACROSS;
+  UNROLL for (int set = 0; set < VALUE_SETS; set++) {
+    const int c = p.item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    const bool real_column = p.first_column - 4 * p.lane + c < VALUE_DIM;
+    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
+      const int t = t_first + n * VALUES_DOWN;
+      if (t < CHUNK) tiles.v[t * TILE_COLUMNS + c] = t < count && real_column ? widen_d(x->v[set][n]) : 0.0f;
+    }
+  }
+}
+
+static inline void stage(tiles_t tiles, const fetched_t *x, inputs_t in, place_t p, int count, bool with_r) {
+  stage_keys(tiles, x, in, p, count, with_r);
+  stage_values(tiles, x, p, count);
+}
+
+/* r~ of a channel, and D: forward through its tokens. */
+static inline void transform_r(tiles_t tiles, int c, bool with_r) {
+  float before = 1.0f, log_sum = 0.0f;
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    if (with_r) tiles.r[t * KEY_STRIDE + c] *= before;
+    before *= tiles.d[t * KEY_STRIDE + c];
+  }
+  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles.log_sum[part * PADDED_KEY + c];
+  const float2 decay = chunk_decay(before, log_sum);
+  tiles.keep[c] = decay.x;
+  tiles.change[c] = decay.y;
+}
+
+/* k^ of a channel: backward. */
+static inline void transform_k(tiles_t tiles, int c) {
+  float after = 1.0f;
+  UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
+    tiles.k[t * KEY_STRIDE + c] *= after;
+    after *= tiles.d[t * KEY_STRIDE + c];
+  }
+}
+
+/* From r, k', d to r~, k^, D: each channel by one work-item for r~ and one for k^. */
 static inline void transform(tiles_t tiles, place_t p, bool with_r) {
-  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) {
-    float before = 1.0f, after = 1.0f;
-    for (int t = 0; t < CHUNK; t++) {
-      if (with_r) tiles.r[t * KEY_STRIDE + c] *= before;
-      before *= tiles.d[t * KEY_STRIDE + c];
-    }
-    tiles.D[c] = before;
-    for (int t = CHUNK - 1; t >= 0; t--) {
-      tiles.k[t * KEY_STRIDE + c] *= after;
-      after *= tiles.d[t * KEY_STRIDE + c];
-    }
+  for (int i = p.item; i < 2 * PADDED_KEY; i += WORK_GROUP) {
+    if (i < PADDED_KEY)
+      transform_r(tiles, i, with_r);
+    else
+      transform_k(tiles, i - PADDED_KEY);
   }
 }
 
 /* S = diag(D) S + sum_j k^_j v_j^T */
 static inline void update_state(float4 *state, tiles_t tiles, place_t p) {
-  local const float4 *D = (local const float4 *)tiles.D + p.part * QUADS;
+  local const float4 *keep = (local const float4 *)tiles.keep + p.part * QUADS;
+  local const float4 *change = (local const float4 *)tiles.change + p.part * QUADS;
   local const float4 *k = (local const float4 *)tiles.k + p.part * QUADS;
   local const float4 *v = (local const float4 *)tiles.v + p.lane;
   UNROLL for (int q = 0; q < QUADS; q++) {
-    const float4 d = D[q];
-    state[4 * q + 0] *= d.x;
-    state[4 * q + 1] *= d.y;
-    state[4 * q + 2] *= d.z;
-    state[4 * q + 3] *= d.w;
+    const float4 a = keep[q], b = change[q];
+    state[4 * q + 0] = a.x * state[4 * q + 0] + b.x * state[4 * q + 0];
+    state[4 * q + 1] = a.y * state[4 * q + 1] + b.y * state[4 * q + 1];
+    state[4 * q + 2] = a.z * state[4 * q + 2] + b.z * state[4 * q + 2];
+    state[4 * q + 3] = a.w * state[4 * q + 3] + b.w * state[4 * q + 3];
   }
-  for (int j = 0; j < CHUNK; j++) {
+  UNROLL for (int j = 0; j < CHUNK; j++) {
     const float4 v_j = v[j * LANES];
     UNROLL for (int q = 0; q < QUADS; q++) {
       const float4 k_j = k[j * (KEY_STRIDE / 4) + q];
@@ -192,45 +288,41 @@ static inline float sum4(float4 x) {
   return (x.x + x.y) + (x.z + x.w);
 }
 
-/* One column j of the triangle over this work-item's share of the channels: A_jj, then down with k'_j prod(j+1..i-1). */
-static inline void sum_column(tiles_t tiles, local const float4 *u, int j, int share) {
+/*
+ * Leaves SHARES partial sums of each entry of A in scratch. A work-item goes down column `pair` and then column CHUNK - 1 - pair,
+ * CHUNK + 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the channels in `decayed`.
+ */
+static inline void sum_triangle(tiles_t tiles, local const float4 *u, place_t p) {
   local const float4 *r = (local const float4 *)tiles.r;
   local const float4 *k = (local const float4 *)tiles.k;
   local const float4 *d = (local const float4 *)tiles.d;
-  float4 decayed[SHARE_QUADS];
-  float4 sum = 0.0f;
-  UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
-    const int quad = share + n * SHARES;
-    decayed[n] = quad < PADDED_KEY / 4 ? k[j * (KEY_STRIDE / 4) + quad] : (float4)0.0f;
-    if (quad < PADDED_KEY / 4) sum += r[j * (KEY_STRIDE / 4) + quad] * u[quad] * decayed[n];
-  }
-  tiles.scratch[ENTRY(j, j) * SHARES + share] = sum4(sum);
-  for (int i = j + 1; i < CHUNK; i++) {
-    sum = 0.0f;
-    UNROLL for (int n = 0; n < SHARE_QUADS; n++) {
-      const int quad = share + n * SHARES;
-      if (quad < PADDED_KEY / 4) {
-        sum += r[i * (KEY_STRIDE / 4) + quad] * decayed[n];
-        decayed[n] *= d[i * (KEY_STRIDE / 4) + quad];
-      }
-    }
-    tiles.scratch[ENTRY(i, j) * SHARES + share] = sum4(sum);
-  }
-}
-
-/* Leaves SHARES partial sums of each entry of A in scratch. */
-static inline void sum_triangle(tiles_t tiles, local const float4 *u, place_t p) {
   const int pair = p.item / SHARES;
   const int share = p.item - pair * SHARES;
   if (pair >= PAIRS) return;
-  sum_column(tiles, u, pair, share);
-  if (CHUNK - 1 - pair != pair) sum_column(tiles, u, CHUNK - 1 - pair, share);
+  float4 decayed[SHARE_QUADS];
+  UNROLL for (int n = 0; n < CHUNK + 1; n++) {
+    const bool second = n >= CHUNK - pair;
+    const int j = second ? CHUNK - 1 - pair : pair, i = second ? n - 1 : pair + n;
+    float4 sum = (float4)(0.0f);
+    UNROLL for (int m = 0; m < SHARE_QUADS; m++) {
+      const int quad = share + m * SHARES;
+      if (quad < PADDED_KEY / 4) {
+        const float4 r_i = r[i * (KEY_STRIDE / 4) + quad], d_i = d[i * (KEY_STRIDE / 4) + quad];
+        if (i == j) decayed[m] = k[j * (KEY_STRIDE / 4) + quad];
+        sum += r_i * decayed[m] * (i == j ? u[quad] : (float4)(1.0f));
+        decayed[m] *= i == j ? (float4)(1.0f) : d_i;
+      }
+    }
+    tiles.scratch[share * SHARE_STRIDE + ENTRY(i, j)] = sum4(sum);
+  }
 }
 
+/* A as a square, with zeros above the diagonal. */
 static inline void finish_triangle(tiles_t tiles, place_t p) {
-  for (int entry = p.item; entry < TRIANGLE; entry += WORK_GROUP) {
+  for (int entry = p.item; entry < CHUNK * CHUNK; entry += WORK_GROUP) {
+    const int i = entry / CHUNK, j = entry - i * CHUNK;
     float sum = 0.0f;
-    for (int share = 0; share < SHARES; share++) sum += tiles.scratch[entry * SHARES + share];
+    UNROLL for (int share = 0; share < SHARES; share++) sum += j <= i ? tiles.scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
     tiles.A[entry] = sum;
   }
 }
@@ -247,7 +339,10 @@ static inline float4 output_part(const float4 *state, tiles_t tiles, place_t p, 
     sum += r_i.z * state[4 * q + 2];
     sum += r_i.w * state[4 * q + 3];
   }
-  for (int j = p.part; j <= i; j += PARTS) sum += tiles.A[ENTRY(i, j)] * v[j * LANES];
+  UNROLL for (int n = 0; n < (CHUNK + PARTS - 1) / PARTS; n++) {
+    const int j = p.part + n * PARTS;
+    if (j < CHUNK) sum += tiles.A[i * CHUNK + j] * v[j * LANES];
+  }
   return sum;
 }
 
@@ -256,17 +351,22 @@ static inline void write_outputs(const float4 *state, tiles_t tiles, place_t p, 
                                  int count, float out_scale) {
   local float4 *partial = (local float4 *)tiles.scratch;
   const int tile_column = p.first_column - 4 * p.lane;
+  const walk_t o_walk = walk_of(o_at, p.unit, p.head, step, p.reverse);
   for (int first = 0; first < count; first += ROUND) {
     const int tokens = min(ROUND, count - first);
-    for (int t = 0; t < tokens; t++) partial[t * WORK_GROUP + p.item] = output_part(state, tiles, p, first + t);
+    UNROLL for (int t = 0; t < ROUND; t++)
+      if (first + t < CHUNK) partial[t * WORK_GROUP + p.item] = output_part(state, tiles, p, first + t);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i = p.item; i < tokens * TILE_COLUMNS; i += WORK_GROUP) {
-      const int t = i / TILE_COLUMNS;
-      const int c = i - t * TILE_COLUMNS;
-      float sum = 0.0f;
-      for (int part = 0; part < PARTS; part++) sum += tiles.scratch[(t * PARTS + part) * TILE_COLUMNS + c];
-      const index_t token = token_of(p.unit, step + first + t, p.reverse);
-      if (tile_column + c < VALUE_DIM) store_d(o + row_at(o_at, token, p.head) + tile_column + c, out_scale * sum);
+    const int t_first = p.item / VALUES_ACROSS;
+    for (int c = p.item - t_first * VALUES_ACROSS; c < TILE_COLUMNS; c += VALUES_ACROSS) {
+      global dtype_t *to = o + o_walk.first + (first + t_first) * o_walk.stride + tile_column + c;
+      UNROLL for (int n = 0; n < (ROUND + VALUES_DOWN - 1) / VALUES_DOWN; n++) {
+        const int t = t_first + n * VALUES_DOWN;
+        float sum = 0.0f;
+        UNROLL for (int part = 0; part < PARTS && t < ROUND; part++) sum += tiles.scratch[(t * PARTS + part) * TILE_COLUMNS + c];
+        if (t < tokens && tile_column + c < VALUE_DIM) store_d(to, out_scale * sum);
+        to += VALUES_DOWN * o_walk.stride;
+      }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -291,10 +391,12 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
   local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
   local float u_tile[PADDED_KEY] __attribute__((aligned(16)));
-  local float D_tile[PADDED_KEY] __attribute__((aligned(16)));
-  local float A_tile[TRIANGLE] __attribute__((aligned(16)));
+  local float log_sum[KEYS_DOWN * PADDED_KEY];
+  local float keep[PADDED_KEY] __attribute__((aligned(16)));
+  local float change[PADDED_KEY] __attribute__((aligned(16)));
+  local float A_tile[CHUNK * CHUNK] __attribute__((aligned(16)));
   local float scratch[SCRATCH] __attribute__((aligned(16)));
-  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, D_tile, A_tile, scratch};
+  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, log_sum, keep, change, A_tile, scratch};
   const inputs_t in = {r, k, v, w, r_at, k_at, v_at, w_at, in_scale};
 
   const place_t p = find_place(units, batch, dual, first_group);
@@ -309,11 +411,13 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
   else
     load_state(state, start + start_at + state_at(p, start_by_unit ? p.unit.number : p.unit.sequence), p, start != 0);
 
+  fetched_t fetched;
+  fetch(&fetched, in, p, first_step, end, true);
   for (index_t step = first_step; step < end; step += CHUNK) {
     const int count = (int)min((index_t)CHUNK, end - step);
-    load_keys(tiles, in, p, step, count, true);
-    load_values(tiles, in, p, step, count);
+    stage(tiles, &fetched, in, p, count, true);
     barrier(CLK_LOCAL_MEM_FENCE);
+    fetch(&fetched, in, p, step + CHUNK, end, true);
     sum_triangle(tiles, (local const float4 *)u_tile, p);
     barrier(CLK_LOCAL_MEM_FENCE);
     finish_triangle(tiles, p);
@@ -346,9 +450,11 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states
   local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
-  local float D_tile[PADDED_KEY] __attribute__((aligned(16)));
+  local float log_sum[KEYS_DOWN * PADDED_KEY];
+  local float keep[PADDED_KEY] __attribute__((aligned(16)));
+  local float change[PADDED_KEY] __attribute__((aligned(16)));
   local float decay_tile[PADDED_KEY];
-  const tiles_t tiles = {0, k_tile, d_tile, v_tile, D_tile, 0, 0};
+  const tiles_t tiles = {0, k_tile, d_tile, v_tile, log_sum, keep, change, 0, 0};
   const inputs_t in = {0, k, v, w, 0, k_at, v_at, w_at, in_scale};
 
   const place_t p = find_place(units, batch, dual, first_group);
@@ -368,15 +474,16 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states
   else
     load_state(state, kept + state_at(p, p.unit.first_checkpoint + first_step / SPAN - 1), p, active);
 
+  fetched_t fetched;
+  fetch(&fetched, in, p, first_step, end, false);
   for (index_t step = first_step; step < end; step += CHUNK) {
-    const int count = (int)min((index_t)CHUNK, end - step);
-    load_keys(tiles, in, p, step, count, false);
-    load_values(tiles, in, p, step, count);
+    stage(tiles, &fetched, in, p, (int)min((index_t)CHUNK, end - step), false);
     barrier(CLK_LOCAL_MEM_FENCE);
+    fetch(&fetched, in, p, step + CHUNK, end, false);
     transform(tiles, p, false);
     barrier(CLK_LOCAL_MEM_FENCE);
     update_state(state, tiles, p);
-    for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] *= D_tile[c];
+    for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] = keep[c] * decay_tile[c] + change[c] * decay_tile[c];
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + CHUNK;
     const index_t span = next / SPAN;

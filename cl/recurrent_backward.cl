@@ -118,7 +118,7 @@ static inline void load_block(tiles_t tiles, inputs_t in, place_t p, index_t ste
     const index_t token = token_of(p.unit, step + t, p.reverse);
     const bool real_row = row < KEY_DIM;
     tiles.k[i] = real_row ? load_d(in.k + row_at(in.k_at, token, p.head) + row) : 0.0f;
-    tiles.d[i] = real_row ? decay_factor(load_w(in.w + row_at(in.w_at, token, p.head) + row)) : 0.0f;
+    tiles.d[i] = real_row ? decay_factor_nearest(load_w(in.w + row_at(in.w_at, token, p.head) + row)) : 0.0f;
     if (with_r) tiles.r[i] = real_row ? load_d(in.r + row_at(in.r_at, token, p.head) + row) : 0.0f;
   }
 }

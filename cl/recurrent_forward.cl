@@ -61,7 +61,7 @@ static inline void load_block(tiles_t tiles, inputs_t in, unit_t unit, index_t h
     const bool real_channel = c < KEY_DIM;
     tiles.r[i] = real_channel ? load_d(in.r + row_at(in.r_at, token, head) + c) : 0.0f;
     tiles.k[i] = real_channel ? in.in_scale * load_d(in.k + row_at(in.k_at, token, head) + c) : 0.0f;
-    tiles.d[i] = real_channel ? decay_factor(load_w(in.w + row_at(in.w_at, token, head) + c)) : 0.0f;
+    tiles.d[i] = real_channel ? decay_factor_nearest(load_w(in.w + row_at(in.w_at, token, head) + c)) : 0.0f;
   }
 }
 

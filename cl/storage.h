@@ -20,24 +20,25 @@ typedef float fp32_t;
 typedef ushort fp16_t;
 typedef ushort bf16_t;
 
-static inline float load_fp32(global const fp32_t *p) {
-  return *p;
+/* From storage to float. */
+static inline float widen_fp32(fp32_t x) {
+  return x;
+}
+
+static inline float widen_fp16(fp16_t x) {
+  return vload_half(0, (const half *)&x);
+}
+
+static inline float widen_bf16(bf16_t x) {
+  return as_float((uint)x << 16);
 }
 
 static inline void store_fp32(global fp32_t *p, float value) {
   *p = value;
 }
 
-static inline float load_fp16(global const fp16_t *p) {
-  return vload_half(0, (global const half *)p);
-}
-
 static inline void store_fp16(global fp16_t *p, float value) {
   vstore_half_rte(value, 0, (global half *)p);
-}
-
-static inline float load_bf16(global const bf16_t *p) {
-  return as_float((uint)*p << 16);
 }
 
 /* Round to nearest, ties to even. A NaN is made quiet: rounding could carry its mantissa into infinity. */
@@ -50,16 +51,24 @@ static inline void store_bf16(global bf16_t *p, float value) {
 /* Loops whose unrolling keeps arrays in registers. On GPUs only: CPU compilers gain nothing and take three times as long. */
 #ifdef UNROLL_LOOPS
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4") /* independent trips side by side, without a register for each of them */
 #else
 #define UNROLL
+#define UNROLL_4
 #endif
+
+/* The least power of 2 that is at least x, 1 to 512. */
+#define POWER_OF_2(x) \
+  ((x) <= 1 ? 1 : (x) <= 2 ? 2 : (x) <= 4 ? 4 : (x) <= 8 ? 8 : (x) <= 16 ? 16 : (x) <= 32 ? 32 : (x) <= 64 ? 64 : (x) <= 128 ? 128 : (x) <= 256 ? 256 : 512)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define dtype_t JOIN(DTYPE, _t)
 #define w_dtype_t JOIN(W_DTYPE, _t)
-#define load_d JOIN(load_, DTYPE)
-#define load_w JOIN(load_, W_DTYPE)
+#define widen_d JOIN(widen_, DTYPE)
+#define widen_w JOIN(widen_, W_DTYPE)
+#define load_d(p) widen_d(*(p))
+#define load_w(p) widen_w(*(p))
 #define store_d JOIN(store_, DTYPE)
 #define store_w JOIN(store_, W_DTYPE)
 

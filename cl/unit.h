@@ -59,4 +59,19 @@ static inline index_t token_of(unit_t unit, index_t step, bool backward_in_time)
   return unit.begin + (backward_in_time ? unit.length - 1 - step : step);
 }
 
+/*
+ * Rows of one head, step by step: `first` is the offset of the row at `step`, `stride` what leads from a step to the next. Loops
+ * add strides instead of multiplying 64-bit numbers for every element.
+ */
+typedef struct walk_t {
+  index_t first, stride;
+} walk_t;
+
+static inline walk_t walk_of(layout_t at, unit_t unit, index_t head, index_t step, bool backward_in_time) {
+  walk_t walk;
+  walk.first = row_at(at, token_of(unit, step, backward_in_time), head);
+  walk.stride = backward_in_time ? -at.s1 : at.s1;
+  return walk;
+}
+
 #endif

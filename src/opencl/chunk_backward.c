@@ -48,8 +48,8 @@ static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g)
   const int padded_value = 4 * g->lanes * ((problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes));
   const int triangle = chunk * (chunk + 1) / 2;
   const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 8), padded_value / 4);
-  const int scratch = larger(triangle * shares, 2 * g->round * g->lanes * tile_rows);
-  const int floats = 6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 1) * tile_rows + triangle + scratch;
+  const int scratch = larger((triangle + 1) * shares, 2 * g->round * g->lanes * tile_rows);
+  const int floats = 6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
   return 4 * floats;
 }
 

@@ -25,8 +25,8 @@ static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
   const int padded_key = 4 * parts * ((problem->key_dim + 4 * parts - 1) / (4 * parts));
   const int triangle = chunk * (chunk + 1) / 2;
   const int shares = smaller(g->work_group / ((chunk + 1) / 2), padded_key / 4);
-  const int scratch = larger(triangle * shares, g->round * g->work_group * 4);
-  const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 2 * padded_key + triangle + scratch;
+  const int scratch = larger((triangle + 1) * shares, g->round * g->work_group * 4);
+  const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 3 * padded_key + larger(g->work_group, padded_key) + chunk * chunk + scratch;
   return 4 * floats;
 }
 
@@ -86,7 +86,7 @@ static bool options(const rwkv6_problem *problem, int work_group, void *geometry
 /* A large work-group keeps more of a large state on chip, a small one leaves more of them to run side by side. */
 static int preferred_work_group(const rwkv6_problem *problem) {
   const int state = problem->key_dim * problem->value_dim;
-  return state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
+  return state > 64 * 64 ? 256 : 128;
 }
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
