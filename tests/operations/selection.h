@@ -12,12 +12,11 @@ typedef struct test_specialization {
   rwkv6_decay decay;
 } test_specialization;
 
-#define TEST_PAIRWISE_SPECIALIZATIONS 40
 #define TEST_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3)
 
 /*
- * full: every combination. Otherwise 40 in which each two of K, V, types and decay form meet in each combination of their
- * values, K with V excepted: 40 of their 64 pairs occur, K = V five times.
+ * full: every combination. Otherwise 24, in which each two of K, V, type, type of w and decay form meet in each combination of
+ * their values, K with V excepted: 24 of their 64 pairs occur, K = V among them.
  */
 size_t test_select_specializations(bool full, test_specialization selected[TEST_ALL_SPECIALIZATIONS]);
 const char *test_specialization_name(const test_specialization *specialization, char text[96]);

@@ -28,7 +28,7 @@ typedef struct options {
   const char *variant, *text; /* one case */
 } options;
 
-static options chosen = {.every = 1, .cases = 5, .work = 4e6, .mode = RWKV6_MODE_RECURRENT};
+static options chosen = {.every = 1, .cases = 8, .work = 4e6, .mode = RWKV6_MODE_RECURRENT};
 
 typedef struct work_item {
   rwkv6_device *device;

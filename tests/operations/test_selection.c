@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The default selection holds the combinations that it promises. */
+#include "cmocka_all.h"
+#include "selection.h"
+#include "tensor.h"
+
+#include <string.h>
+
+static test_specialization selected[TEST_ALL_SPECIALIZATIONS];
+
+enum { KEY, VALUE, DTYPE, W_DTYPE, DECAY, FIELDS };
+
+static int field(const test_specialization *s, int which) {
+  const int fields[FIELDS] = {s->key_dim, s->value_dim, (int)s->dtype, s->w_dtype == s->dtype, (int)s->decay};
+  return fields[which];
+}
+
+/* Pairs of values of two fields that occur; an fp32 problem has no choice of w and does not count for it. */
+static int count_pairs(size_t count, int a, int b) {
+  int seen[TEST_ALL_SPECIALIZATIONS][2], found = 0;
+  for (size_t i = 0; i < count; i++) {
+    const int pair[2] = {field(&selected[i], a), field(&selected[i], b)};
+    if ((a == W_DTYPE || b == W_DTYPE) && selected[i].dtype == RWKV6_FP32) continue;
+    int j = 0;
+    while (j < found && memcmp(seen[j], pair, sizeof pair)) j++;
+    if (j == found) memcpy(seen[found++], pair, sizeof pair);
+  }
+  return found;
+}
+
+static void test_pairwise(void **state) {
+  (void)state;
+  const size_t count = test_select_specializations(false, selected);
+  assert_true(count <= 60);
+  assert_int_equal(count_pairs(count, KEY, DTYPE), 8 * 3);
+  assert_int_equal(count_pairs(count, VALUE, DTYPE), 8 * 3);
+  assert_int_equal(count_pairs(count, KEY, W_DTYPE), 8 * 2);
+  assert_int_equal(count_pairs(count, VALUE, W_DTYPE), 8 * 2);
+  assert_int_equal(count_pairs(count, KEY, DECAY), 8 * 3);
+  assert_int_equal(count_pairs(count, VALUE, DECAY), 8 * 3);
+  assert_int_equal(count_pairs(count, DTYPE, DECAY), 3 * 3);
+  assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 2 * 2);
+  assert_int_equal(count_pairs(count, W_DTYPE, DECAY), 2 * 3);
+  assert_int_equal(count_pairs(count, KEY, VALUE), 24);
+}
+
+static void test_full(void **state) {
+  (void)state;
+  const size_t count = test_select_specializations(true, selected);
+  assert_int_equal(count, TEST_ALL_SPECIALIZATIONS);
+  assert_int_equal(count_pairs(count, KEY, VALUE), 64);
+  assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 4);
+}
+
+/* Over all cases of a default run every length, distribution, stride and direction occurs, and the largest ragged batch. */
+static void test_cases(void **state) {
+  (void)state;
+  const size_t count = test_select_specializations(false, selected);
+  int lengths[301] = {0}, distributions[TEST_DISTRIBUTIONS] = {0}, strides[TEST_STRIDES] = {0}, reverse = 0, most = 0;
+  for (size_t i = 0; i < count; i++)
+    for (int64_t index = 0; index < 8; index++) {
+      const test_case test = test_select_case(&selected[i], index, 4e6);
+      lengths[test.length]++;
+      distributions[test.distribution]++;
+      strides[test.strides]++;
+      reverse += test.reverse;
+      if (test.sequences == 17 && test.ragged) most++;
+    }
+  static const int wanted[] = {1, 15, 16, 17, 63, 64, 65, 300};
+  for (int i = 0; i < 8; i++) assert_true(lengths[wanted[i]] >= 4);
+  for (int i = 0; i < TEST_DISTRIBUTIONS; i++) assert_true(distributions[i] >= 4);
+  for (int i = 0; i < TEST_STRIDES; i++) assert_true(strides[i] >= 4);
+  assert_true(reverse >= 4 && most >= 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_pairwise),
+      cmocka_unit_test(test_full),
+      cmocka_unit_test(test_cases),
+  };
+  return cmocka_run_group_tests_name("selection", tests, NULL, NULL);
+}
