@@ -29,9 +29,9 @@ build() {
   ninja -C "$build"
 }
 
-# Drivers that run on the CPU take many seconds to compile a program of chunk mode: there, these cases, which share four of the
+# Drivers that run on the CPU take many seconds to compile a program of chunk mode: there, these cases, which share two of the
 # eleven programs that all cases need.
-few='all_minus_8 b2_t40_d32 bf16_ragged_reset fp16_raw_t40 one_spike ragged_d64 reset_log reverse_t40 single_step strong_decay'
+few='all_minus_8 b2_t40_d32 bf16_ragged_reset one_spike reset_log reverse_t40 single_step strong_decay'
 
 # Of the list of devices: "DEVICE MODE CASES [--no-backward]" for each mode that a device has; CASES: all or few.
 modes() {
@@ -48,7 +48,7 @@ command_of() {
   folders='tests/golden/*/'
   # shellcheck disable=SC2086 # a list of words
   [ "$3" = all ] || folders=$(printf 'tests/golden/%s ' $few)
-  echo "$rwkv6 run $folders --device $1 --mode $2 --out $build/results/$1-$2 ${4-}"
+  echo "$rwkv6 run $folders --device $1 --mode $2 --out $build/results/$1-$2${4:+ $4}"
 }
 
 # Drivers keep what they compile on disk; what is shown afterwards starts at once and its times are those of computing.
