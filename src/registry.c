@@ -9,10 +9,15 @@ static const rwkv6_variant *const *variants_of(const rwkv6_device *device) {
   return device->cl ? rwkv6_cl_variants : rwkv6_cpu_variants;
 }
 
-/* The scalar chunk form does more arithmetic than the loop and gains nothing from it; OpenCL devices have one mode so far. */
+/*
+ * From this many tokens in the longest sequence on, chunk mode is the faster one on OpenCL devices (docs/performance.md, "Recurrent
+ * or chunk"). On the CPU path the scalar chunk form does more arithmetic than the loop and gains nothing from it.
+ */
+#define CHUNK_TOKENS 32
+
 rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation) {
-  (void)device, (void)problem, (void)operation;
-  return RWKV6_MODE_RECURRENT;
+  (void)operation;
+  return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
 }
 
 static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation, rwkv6_mode mode,

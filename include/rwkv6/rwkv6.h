@@ -239,8 +239,9 @@ typedef struct rwkv6_problem {
   uint32_t checks;           /**< RWKV6_CHECK_VALUES | ...; default 0 */
   rwkv6_stride r, k, v, w, o, do_, dr, dk, dv, dw; /**< default 0: packed */
   int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic */
-  int64_t segment_length;    /**< chunk mode on devices: tokens per segment when a sequence is split to fill the device.
-                                  0: automatic, -1: never split, else a length >= 1 */
+  int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
+                                  0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
+                                  2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
 } rwkv6_problem;
 
 #define RWKV6_MAX_DIM 256
