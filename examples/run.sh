@@ -77,8 +77,8 @@ build >"$build/log" 2>&1 || { cat "$build/log" >&2; exit 1; }
 "$rwkv6" devices | grep -q '^opencl:' || require needed_for_a_device
 show "$rwkv6 devices"
 "$rwkv6" devices | modes >"$build/modes"
-printf '\nCompiling kernels, on all OpenCL devices at once\n'
 for device in $(grep '^opencl' "$build/modes" | cut -d ' ' -f 1 | uniq); do
+  printf '\nCompiling kernels on %s\n' "$device"
   compile "$device" </dev/null >"$build/compile-$device.log" 2>&1 &
 done
 wait
