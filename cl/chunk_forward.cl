@@ -86,43 +86,41 @@ typedef struct place_t {
   bool reverse;
 } place_t;
 
-static inline place_t find_place(global const long8 *units, batch_t batch, int dual, index_t first_group) {
-  place_t p;
+static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t unit_head = group / TILES;
-  p.heads = BATCH_HEADS(batch);
-  p.reverse = BATCH_REVERSE(batch) != (dual != 0);
-  p.unit = unit_of(units, batch, unit_head / p.heads);
-  p.head = unit_head - p.unit.number * p.heads;
-  p.item = get_local_id(0);
-  p.part = p.item / LANES;
-  p.lane = p.item - p.part * LANES;
-  p.first_row = p.part * ROWS;
-  p.first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + 4 * p.lane;
-  return p;
+  p->heads = BATCH_HEADS(batch);
+  p->reverse = BATCH_REVERSE(batch) != (dual != 0);
+  find_unit(&p->unit, units, batch, unit_head / p->heads);
+  p->head = unit_head - p->unit.number * p->heads;
+  p->item = get_local_id(0);
+  p->part = p->item / LANES;
+  p->lane = p->item - p->part * LANES;
+  p->first_row = p->part * ROWS;
+  p->first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + 4 * p->lane;
 }
 
 /* Offset of the first element of this work-item in state `state` of [states, heads, K, V]. */
-static inline index_t state_at(place_t p, index_t state) {
-  return ((state * p.heads + p.head) * KEY_DIM + p.first_row) * VALUE_DIM + p.first_column;
+static inline index_t state_at(const place_t *p, index_t state) {
+  return ((state * p->heads + p->head) * KEY_DIM + p->first_row) * VALUE_DIM + p->first_column;
 }
 
-static inline void load_state(float4 *state, global const float *from, place_t p, bool present) {
+static inline void load_state(float4 *state, global const float *from, const place_t *p, bool present) {
   UNROLL for (int i = 0; i < ROWS; i++) {
     float x[4];
     for (int c = 0; c < 4; c++) {
-      const bool mine = present && p.first_row + i < KEY_DIM && p.first_column + c < VALUE_DIM;
+      const bool mine = present && p->first_row + i < KEY_DIM && p->first_column + c < VALUE_DIM;
       x[c] = mine ? from[i * VALUE_DIM + c] : 0.0f;
     }
     state[i] = (float4)(x[0], x[1], x[2], x[3]);
   }
 }
 
-static inline void store_state(const float4 *state, global float *to, place_t p) {
+static inline void store_state(const float4 *state, global float *to, const place_t *p) {
   UNROLL for (int i = 0; i < ROWS; i++) {
     const float x[4] = {state[i].x, state[i].y, state[i].z, state[i].w};
     for (int c = 0; c < 4; c++)
-      if (p.first_row + i < KEY_DIM && p.first_column + c < VALUE_DIM) to[i * VALUE_DIM + c] = x[c];
+      if (p->first_row + i < KEY_DIM && p->first_column + c < VALUE_DIM) to[i * VALUE_DIM + c] = x[c];
   }
 }
 
@@ -146,17 +144,20 @@ typedef struct fetched_t {
   dtype_t v[VALUE_SETS][VALUE_TOKENS];
 } fetched_t;
 
-static inline void fetch_keys(fetched_t *x, inputs_t in, place_t p, index_t step, int count, bool with_r) {
-  const int t_first = p.item / KEYS_ACROSS;
+static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
+  const int t_first = p->item / KEYS_ACROSS;
   const int row = min(t_first, count - 1);
-  const walk_t k = walk_of(in.k_at, p.unit, p.head, step, p.reverse);
-  const walk_t w = walk_of(in.w_at, p.unit, p.head, step, p.reverse);
-  const walk_t r = walk_of(in.r_at, p.unit, p.head, step, p.reverse);
+  walk_t k;
+  find_walk(&k, in->k_at, &p->unit, p->head, step, p->reverse);
+  walk_t w;
+  find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);
+  walk_t r;
+  find_walk(&r, in->r_at, &p->unit, p->head, step, p->reverse);
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
-    const int c = min(p.item - t_first * KEYS_ACROSS + set * KEYS_ACROSS, KEY_DIM - 1);
-    global const dtype_t *k_from = in.k + k.first + row * k.stride + c;
-    global const dtype_t *r_from = in.r + r.first + row * r.stride + c;
-    global const w_dtype_t *w_from = in.w + w.first + row * w.stride + c;
+    const int c = min(p->item - t_first * KEYS_ACROSS + set * KEYS_ACROSS, KEY_DIM - 1);
+    global const dtype_t *k_from = in->k + k.first + row * k.stride + c;
+    global const dtype_t *r_from = in->r + r.first + row * r.stride + c;
+    global const w_dtype_t *w_from = in->w + w.first + row * w.stride + c;
     UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
       const bool more = t_first + (n + 1) * KEYS_DOWN < count;
       x->k[set][n] = *k_from;
@@ -169,12 +170,13 @@ static inline void fetch_keys(fetched_t *x, inputs_t in, place_t p, index_t step
   }
 }
 
-static inline void fetch_values(fetched_t *x, inputs_t in, place_t p, index_t step, int count) {
-  const int t_first = p.item / VALUES_ACROSS;
-  const walk_t v = walk_of(in.v_at, p.unit, p.head, step, p.reverse);
+static inline void fetch_values(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count) {
+  const int t_first = p->item / VALUES_ACROSS;
+  walk_t v;
+  find_walk(&v, in->v_at, &p->unit, p->head, step, p->reverse);
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
-    const int c = p.first_column - 4 * p.lane + p.item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
-    global const dtype_t *from = in.v + v.first + min(t_first, count - 1) * v.stride + min(c, VALUE_DIM - 1);
+    const int c = p->first_column - 4 * p->lane + p->item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    global const dtype_t *from = in->v + v.first + min(t_first, count - 1) * v.stride + min(c, VALUE_DIM - 1);
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
       x->v[set][n] = *from;
       from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * v.stride : 0;
@@ -182,7 +184,7 @@ static inline void fetch_values(fetched_t *x, inputs_t in, place_t p, index_t st
   }
 }
 
-static inline void fetch(fetched_t *x, inputs_t in, place_t p, index_t step, index_t end, bool with_r) {
+static inline void fetch(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, index_t end, bool with_r) {
   const int count = (int)min((index_t)CHUNK, end - step);
   if (count <= 0) return;
   fetch_keys(x, in, p, step, count, with_r);
@@ -190,68 +192,68 @@ static inline void fetch(fetched_t *x, inputs_t in, place_t p, index_t step, ind
 }
 
 /* To local memory. Steps beyond `count` get r = k = 0 and a factor of 1, so that they change nothing. */
-static inline void stage_keys(tiles_t tiles, const fetched_t *x, inputs_t in, place_t p, int count, bool with_r) {
-  const int t_first = p.item / KEYS_ACROSS;
+static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count, bool with_r) {
+  const int t_first = p->item / KEYS_ACROSS;
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
-    const int c = p.item - t_first * KEYS_ACROSS + set * KEYS_ACROSS;
+    const int c = p->item - t_first * KEYS_ACROSS + set * KEYS_ACROSS;
     float log_sum = 0.0f;
     UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
       const int t = t_first + n * KEYS_DOWN, at = t * KEY_STRIDE + c;
       const bool present = t < count && c < KEY_DIM;
       const float w_t = widen_w(x->w[set][n]);
       if (t < CHUNK && c < PADDED_KEY) {
-        tiles.k[at] = present ? in.in_scale * widen_d(x->k[set][n]) : 0.0f;
-        tiles.d[at] = present ? decay_factor(w_t) : 1.0f;
-        if (with_r) tiles.r[at] = present ? widen_d(x->r[set][n]) : 0.0f;
+        tiles->k[at] = present ? in->in_scale * widen_d(x->k[set][n]) : 0.0f;
+        tiles->d[at] = present ? decay_factor(w_t) : 1.0f;
+        if (with_r) tiles->r[at] = present ? widen_d(x->r[set][n]) : 0.0f;
         log_sum += present ? decay_log(w_t) : 0.0f;
       }
     }
-    if (c < PADDED_KEY) tiles.log_sum[t_first * PADDED_KEY + c] = log_sum;
+    if (c < PADDED_KEY) tiles->log_sum[t_first * PADDED_KEY + c] = log_sum;
   }
 }
 
-static inline void stage_values(tiles_t tiles, const fetched_t *x, place_t p, int count) {
-  const int t_first = p.item / VALUES_ACROSS;
+static inline void stage_values(const tiles_t *tiles, const fetched_t *x, const place_t *p, int count) {
+  const int t_first = p->item / VALUES_ACROSS;
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
-    const int c = p.item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
-    const bool real_column = p.first_column - 4 * p.lane + c < VALUE_DIM;
+    const int c = p->item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    const bool real_column = p->first_column - 4 * p->lane + c < VALUE_DIM;
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
       const int t = t_first + n * VALUES_DOWN;
-      if (t < CHUNK) tiles.v[t * TILE_COLUMNS + c] = t < count && real_column ? widen_d(x->v[set][n]) : 0.0f;
+      if (t < CHUNK) tiles->v[t * TILE_COLUMNS + c] = t < count && real_column ? widen_d(x->v[set][n]) : 0.0f;
     }
   }
 }
 
-static inline void stage(tiles_t tiles, const fetched_t *x, inputs_t in, place_t p, int count, bool with_r) {
+static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count, bool with_r) {
   stage_keys(tiles, x, in, p, count, with_r);
   stage_values(tiles, x, p, count);
 }
 
 /* r~ of a channel, and D: forward through its tokens. */
-static inline void transform_r(tiles_t tiles, int c, bool with_r) {
+static inline void transform_r(const tiles_t *tiles, int c, bool with_r) {
   float before = 1.0f, log_sum = 0.0f;
   UNROLL for (int t = 0; t < CHUNK; t++) {
-    if (with_r) tiles.r[t * KEY_STRIDE + c] *= before;
-    before *= tiles.d[t * KEY_STRIDE + c];
+    if (with_r) tiles->r[t * KEY_STRIDE + c] *= before;
+    before *= tiles->d[t * KEY_STRIDE + c];
   }
-  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles.log_sum[part * PADDED_KEY + c];
+  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles->log_sum[part * PADDED_KEY + c];
   const float2 decay = chunk_decay(before, log_sum);
-  tiles.keep[c] = decay.x;
-  tiles.change[c] = decay.y;
+  tiles->keep[c] = decay.x;
+  tiles->change[c] = decay.y;
 }
 
 /* k^ of a channel: backward. */
-static inline void transform_k(tiles_t tiles, int c) {
+static inline void transform_k(const tiles_t *tiles, int c) {
   float after = 1.0f;
   UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
-    tiles.k[t * KEY_STRIDE + c] *= after;
-    after *= tiles.d[t * KEY_STRIDE + c];
+    tiles->k[t * KEY_STRIDE + c] *= after;
+    after *= tiles->d[t * KEY_STRIDE + c];
   }
 }
 
 /* From r, k', d to r~, k^, D: each channel by one work-item for r~ and one for k^. */
-static inline void transform(tiles_t tiles, place_t p, bool with_r) {
-  for (int i = p.item; i < 2 * PADDED_KEY; i += WORK_GROUP) {
+static inline void transform(const tiles_t *tiles, const place_t *p, bool with_r) {
+  for (int i = p->item; i < 2 * PADDED_KEY; i += WORK_GROUP) {
     if (i < PADDED_KEY)
       transform_r(tiles, i, with_r);
     else
@@ -260,11 +262,11 @@ static inline void transform(tiles_t tiles, place_t p, bool with_r) {
 }
 
 /* S = diag(D) S + sum_j k^_j v_j^T */
-static inline void update_state(float4 *state, tiles_t tiles, place_t p) {
-  local const float4 *keep = (local const float4 *)tiles.keep + p.part * QUADS;
-  local const float4 *change = (local const float4 *)tiles.change + p.part * QUADS;
-  local const float4 *k = (local const float4 *)tiles.k + p.part * QUADS;
-  local const float4 *v = (local const float4 *)tiles.v + p.lane;
+static inline void update_state(float4 *state, const tiles_t *tiles, const place_t *p) {
+  local const float4 *keep = (local const float4 *)tiles->keep + p->part * QUADS;
+  local const float4 *change = (local const float4 *)tiles->change + p->part * QUADS;
+  local const float4 *k = (local const float4 *)tiles->k + p->part * QUADS;
+  local const float4 *v = (local const float4 *)tiles->v + p->lane;
   UNROLL for (int q = 0; q < QUADS; q++) {
     const float4 a = keep[q], b = change[q];
     state[4 * q + 0] = a.x * state[4 * q + 0] + b.x * state[4 * q + 0];
@@ -284,20 +286,21 @@ static inline void update_state(float4 *state, tiles_t tiles, place_t p) {
   }
 }
 
+/* By dot, as Oclgrind's check for uninitialized values crashes on the shuffles that written-out sums become. */
 static inline float sum4(float4 x) {
-  return (x.x + x.y) + (x.z + x.w);
+  return dot(x, (float4)(1.0f));
 }
 
 /*
  * Leaves SHARES partial sums of each entry of A in scratch. A work-item goes down column `pair` and then column CHUNK - 1 - pair,
  * CHUNK + 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the channels in `decayed`.
  */
-static inline void sum_triangle(tiles_t tiles, local const float4 *u, place_t p) {
-  local const float4 *r = (local const float4 *)tiles.r;
-  local const float4 *k = (local const float4 *)tiles.k;
-  local const float4 *d = (local const float4 *)tiles.d;
-  const int pair = p.item / SHARES;
-  const int share = p.item - pair * SHARES;
+static inline void sum_triangle(const tiles_t *tiles, local const float4 *u, const place_t *p) {
+  local const float4 *r = (local const float4 *)tiles->r;
+  local const float4 *k = (local const float4 *)tiles->k;
+  local const float4 *d = (local const float4 *)tiles->d;
+  const int pair = p->item / SHARES;
+  const int share = p->item - pair * SHARES;
   if (pair >= PAIRS) return;
   float4 decayed[SHARE_QUADS];
   UNROLL for (int n = 0; n < CHUNK + 1; n++) {
@@ -313,24 +316,24 @@ static inline void sum_triangle(tiles_t tiles, local const float4 *u, place_t p)
         decayed[m] *= i == j ? (float4)(1.0f) : d_i;
       }
     }
-    tiles.scratch[share * SHARE_STRIDE + ENTRY(i, j)] = sum4(sum);
+    tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] = sum4(sum);
   }
 }
 
 /* A as a square, with zeros above the diagonal. */
-static inline void finish_triangle(tiles_t tiles, place_t p) {
-  for (int entry = p.item; entry < CHUNK * CHUNK; entry += WORK_GROUP) {
+static inline void finish_triangle(const tiles_t *tiles, const place_t *p) {
+  for (int entry = p->item; entry < CHUNK * CHUNK; entry += WORK_GROUP) {
     const int i = entry / CHUNK, j = entry - i * CHUNK;
     float sum = 0.0f;
-    UNROLL for (int share = 0; share < SHARES; share++) sum += j <= i ? tiles.scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
-    tiles.A[entry] = sum;
+    UNROLL for (int share = 0; share < SHARES; share++) sum += j <= i ? tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
+    tiles->A[entry] = sum;
   }
 }
 
 /* r~_i^T S_b over this work-item's rows, and its share of the tokens j of sum A_ij v_j. */
-static inline float4 output_part(const float4 *state, tiles_t tiles, place_t p, int i) {
-  local const float4 *r = (local const float4 *)tiles.r + i * (KEY_STRIDE / 4) + p.part * QUADS;
-  local const float4 *v = (local const float4 *)tiles.v + p.lane;
+static inline float4 output_part(const float4 *state, const tiles_t *tiles, const place_t *p, int i) {
+  local const float4 *r = (local const float4 *)tiles->r + i * (KEY_STRIDE / 4) + p->part * QUADS;
+  local const float4 *v = (local const float4 *)tiles->v + p->lane;
   float4 sum = 0.0f;
   UNROLL for (int q = 0; q < QUADS; q++) {
     const float4 r_i = r[q];
@@ -340,30 +343,31 @@ static inline float4 output_part(const float4 *state, tiles_t tiles, place_t p, 
     sum += r_i.w * state[4 * q + 3];
   }
   UNROLL for (int n = 0; n < (CHUNK + PARTS - 1) / PARTS; n++) {
-    const int j = p.part + n * PARTS;
-    if (j < CHUNK) sum += tiles.A[i * CHUNK + j] * v[j * LANES];
+    const int j = p->part + n * PARTS;
+    if (j < CHUNK) sum += tiles->A[i * CHUNK + j] * v[j * LANES];
   }
   return sum;
 }
 
 /* o of the chunk, ROUND tokens at a time through scratch. Ends with a barrier. */
-static inline void write_outputs(const float4 *state, tiles_t tiles, place_t p, global dtype_t *o, layout_t o_at, index_t step,
+static inline void write_outputs(const float4 *state, const tiles_t *tiles, const place_t *p, global dtype_t *o, layout_t o_at, index_t step,
                                  int count, float out_scale) {
-  local float4 *partial = (local float4 *)tiles.scratch;
-  const int tile_column = p.first_column - 4 * p.lane;
-  const walk_t o_walk = walk_of(o_at, p.unit, p.head, step, p.reverse);
+  local float4 *partial = (local float4 *)tiles->scratch;
+  const int tile_column = p->first_column - 4 * p->lane;
+  walk_t o_walk;
+  find_walk(&o_walk, o_at, &p->unit, p->head, step, p->reverse);
   for (int first = 0; first < count; first += ROUND) {
     const int tokens = min(ROUND, count - first);
     UNROLL for (int t = 0; t < ROUND; t++)
-      if (first + t < CHUNK) partial[t * WORK_GROUP + p.item] = output_part(state, tiles, p, first + t);
+      if (first + t < CHUNK) partial[t * WORK_GROUP + p->item] = output_part(state, tiles, p, first + t);
     barrier(CLK_LOCAL_MEM_FENCE);
-    const int t_first = p.item / VALUES_ACROSS;
-    for (int c = p.item - t_first * VALUES_ACROSS; c < TILE_COLUMNS; c += VALUES_ACROSS) {
+    const int t_first = p->item / VALUES_ACROSS;
+    for (int c = p->item - t_first * VALUES_ACROSS; c < TILE_COLUMNS; c += VALUES_ACROSS) {
       global dtype_t *to = o + o_walk.first + (first + t_first) * o_walk.stride + tile_column + c;
       UNROLL for (int n = 0; n < (ROUND + VALUES_DOWN - 1) / VALUES_DOWN; n++) {
         const int t = t_first + n * VALUES_DOWN;
         float sum = 0.0f;
-        UNROLL for (int part = 0; part < PARTS && t < ROUND; part++) sum += tiles.scratch[(t * PARTS + part) * TILE_COLUMNS + c];
+        UNROLL for (int part = 0; part < PARTS && t < ROUND; part++) sum += tiles->scratch[(t * PARTS + part) * TILE_COLUMNS + c];
         if (t < tokens && tile_column + c < VALUE_DIM) store_d(to, out_scale * sum);
         to += VALUES_DOWN * o_walk.stride;
       }
@@ -396,20 +400,21 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
   local float change[PADDED_KEY] __attribute__((aligned(16)));
   local float A_tile[CHUNK * CHUNK] __attribute__((aligned(16)));
   local float scratch[SCRATCH] __attribute__((aligned(16)));
-  const tiles_t tiles = {r_tile, k_tile, d_tile, v_tile, log_sum, keep, change, A_tile, scratch};
-  const inputs_t in = {r, k, v, w, r_at, k_at, v_at, w_at, in_scale};
+  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, v_tile, log_sum, keep, change, A_tile, scratch}};
+  const inputs_t in[1] = {{r, k, v, w, r_at, k_at, v_at, w_at, in_scale}};
 
-  const place_t p = find_place(units, batch, dual, first_group);
-  const index_t end = min(p.unit.length, (index_t)last_step);
+  place_t p[1];
+  find_place(p, units, batch, dual, first_group);
+  const index_t end = min(p->unit.length, (index_t)last_step);
   /* Units that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
-  const bool active = first_step == 0 || first_step < p.unit.length;
-  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) u_tile[c] = c < KEY_DIM ? u[u_at + p.head * KEY_DIM + c] : 0.0f;
+  const bool active = first_step == 0 || first_step < p->unit.length;
+  for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP) u_tile[c] = c < KEY_DIM ? u[u_at + p->head * KEY_DIM + c] : 0.0f;
 
   float4 state[ROWS];
   if (first_step > 0)
-    load_state(state, carry + carry_at + state_at(p, p.unit.carry), p, active);
+    load_state(state, carry + carry_at + state_at(p, p->unit.carry), p, active);
   else
-    load_state(state, start + start_at + state_at(p, start_by_unit ? p.unit.number : p.unit.sequence), p, start != 0);
+    load_state(state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence), p, start != 0);
 
   fetched_t fetched;
   fetch(&fetched, in, p, first_step, end, true);
@@ -430,9 +435,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  const bool ends_sequence = dual ? p.unit.first : p.unit.last;
-  if (active && end < p.unit.length) store_state(state, carry + carry_at + state_at(p, p.unit.carry), p);
-  if (active && end == p.unit.length && ends_sequence && final) store_state(state, final + final_at + state_at(p, p.unit.sequence), p);
+  const bool ends_sequence = dual ? p->unit.first : p->unit.last;
+  if (active && end < p->unit.length) store_state(state, carry + carry_at + state_at(p, p->unit.carry), p);
+  if (active && end == p->unit.length && ends_sequence && final) store_state(state, final + final_at + state_at(p, p->unit.sequence), p);
 }
 
 /*
@@ -454,25 +459,26 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states
   local float keep[PADDED_KEY] __attribute__((aligned(16)));
   local float change[PADDED_KEY] __attribute__((aligned(16)));
   local float decay_tile[PADDED_KEY];
-  const tiles_t tiles = {0, k_tile, d_tile, v_tile, log_sum, keep, change, 0, 0};
-  const inputs_t in = {0, k, v, w, 0, k_at, v_at, w_at, in_scale};
+  const tiles_t tiles[1] = {{0, k_tile, d_tile, v_tile, log_sum, keep, change, 0, 0}};
+  const inputs_t in[1] = {{0, k, v, w, 0, k_at, v_at, w_at, in_scale}};
 
-  const place_t p = find_place(units, batch, dual, first_group);
-  const index_t end = min(p.unit.length, (index_t)last_step);
-  const bool active = first_step == 0 || first_step < p.unit.length;
-  const bool first_tile = p.first_column < TILE_COLUMNS; /* one group of a head looks after the decays */
-  global float *decay_row = decays + decays_at + (p.unit.number * p.heads + p.head) * KEY_DIM;
+  place_t p[1];
+  find_place(p, units, batch, dual, first_group);
+  const index_t end = min(p->unit.length, (index_t)last_step);
+  const bool active = first_step == 0 || first_step < p->unit.length;
+  const bool first_tile = p->first_column < TILE_COLUMNS; /* one group of a head looks after the decays */
+  global float *decay_row = decays + decays_at + (p->unit.number * p->heads + p->head) * KEY_DIM;
   global float *kept = checkpoints + checkpoints_at;
-  for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP)
+  for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP)
     decay_tile[c] = decays && active && first_step > 0 && c < KEY_DIM ? decay_row[c] : 1.0f;
 
   float4 state[ROWS];
   if (first_step == 0)
-    load_state(state, start + start_at + state_at(p, start_by_unit ? p.unit.number : p.unit.sequence), p, start != 0);
+    load_state(state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence), p, start != 0);
   else if (sums)
-    load_state(state, sums + sums_at + state_at(p, p.unit.number), p, active);
+    load_state(state, sums + sums_at + state_at(p, p->unit.number), p, active);
   else
-    load_state(state, kept + state_at(p, p.unit.first_checkpoint + first_step / SPAN - 1), p, active);
+    load_state(state, kept + state_at(p, p->unit.first_checkpoint + first_step / SPAN - 1), p, active);
 
   fetched_t fetched;
   fetch(&fetched, in, p, first_step, end, false);
@@ -483,17 +489,17 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states
     transform(tiles, p, false);
     barrier(CLK_LOCAL_MEM_FENCE);
     update_state(state, tiles, p);
-    for (int c = p.item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] = keep[c] * decay_tile[c] + change[c] * decay_tile[c];
+    for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] = keep[c] * decay_tile[c] + change[c] * decay_tile[c];
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + CHUNK;
     const index_t span = next / SPAN;
-    if (checkpoints && span * SPAN == next && next < p.unit.length)
-      store_state(state, kept + state_at(p, p.unit.first_checkpoint + span - 1), p);
+    if (checkpoints && span * SPAN == next && next < p->unit.length)
+      store_state(state, kept + state_at(p, p->unit.first_checkpoint + span - 1), p);
   }
 
-  if (sums && active) store_state(state, sums + sums_at + state_at(p, p.unit.number), p);
+  if (sums && active) store_state(state, sums + sums_at + state_at(p, p->unit.number), p);
   if (decays && active && first_tile)
-    for (int c = p.item; c < KEY_DIM; c += WORK_GROUP) decay_row[c] = decay_tile[c];
+    for (int c = p->item; c < KEY_DIM; c += WORK_GROUP) decay_row[c] = decay_tile[c];
 }
 
 /*
@@ -510,7 +516,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_scan(
   const index_t unit_head = group / STATE_GROUPS;
   const index_t head = unit_head - unit_head / heads * heads;
   const int element = (int)(group - unit_head * STATE_GROUPS) * WORK_GROUP + (int)get_local_id(0);
-  unit_t unit = unit_of(units, batch, unit_head / heads);
+  unit_t unit;
+  find_unit(&unit, units, batch, unit_head / heads);
   if (element >= KEY_DIM * VALUE_DIM || !(dual ? unit.last : unit.first)) return;
 
   const int row = element / VALUE_DIM;
@@ -521,6 +528,6 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_scan(
     *sum = state;
     state = decays[decays_at + (unit.number * heads + head) * KEY_DIM + row] * state + added;
     if (dual ? unit.first : unit.last) break;
-    unit = unit_of(units, batch, unit.number + (dual ? -1 : 1));
+    find_unit(&unit, units, batch, unit.number + (dual ? -1 : 1));
   }
 }

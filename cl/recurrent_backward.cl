@@ -68,67 +68,65 @@ typedef struct place_t {
   bool reverse;
 } place_t;
 
-static inline place_t find_place(global const long8 *units, batch_t batch, index_t first_group) {
-  place_t p;
+static inline void find_place(place_t *p, global const long8 *units, batch_t batch, index_t first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t unit_head = group / ROW_TILES;
-  p.heads = BATCH_HEADS(batch);
-  p.reverse = BATCH_REVERSE(batch);
-  p.unit = unit_of(units, batch, unit_head / p.heads);
-  p.head = unit_head - p.unit.number * p.heads;
-  p.row_in_group = (int)get_local_id(0) / LANES;
-  p.lane = (int)get_local_id(0) - p.row_in_group * LANES;
-  p.row = (int)(group - unit_head * ROW_TILES) * ROWS_PER_GROUP + p.row_in_group;
-  return p;
+  p->heads = BATCH_HEADS(batch);
+  p->reverse = BATCH_REVERSE(batch);
+  find_unit(&p->unit, units, batch, unit_head / p->heads);
+  p->head = unit_head - p->unit.number * p->heads;
+  p->row_in_group = (int)get_local_id(0) / LANES;
+  p->lane = (int)get_local_id(0) - p->row_in_group * LANES;
+  p->row = (int)(group - unit_head * ROW_TILES) * ROWS_PER_GROUP + p->row_in_group;
 }
 
 /* Offset of this work-item's row in state `state` of [states, heads, K, V]. */
-static inline index_t state_row(place_t p, index_t state) {
-  return ((state * p.heads + p.head) * KEY_DIM + p.row) * VALUE_DIM;
+static inline index_t state_row(const place_t *p, index_t state) {
+  return ((state * p->heads + p->head) * KEY_DIM + p->row) * VALUE_DIM;
 }
 
 /* A row of a state, or zeros where there is none. */
-static inline void load_row(float *values, global const float *row, place_t p, bool present) {
+static inline void load_row(float *values, global const float *row, const place_t *p, bool present) {
   for (int e = 0; e < ITEM_COLUMNS; e++) {
-    const int column = p.lane + e * LANES;
-    values[e] = present && p.row < KEY_DIM && column < VALUE_DIM ? row[column] : 0.0f;
+    const int column = p->lane + e * LANES;
+    values[e] = present && p->row < KEY_DIM && column < VALUE_DIM ? row[column] : 0.0f;
   }
 }
 
-static inline void store_row(const float *values, global float *row, place_t p) {
+static inline void store_row(const float *values, global float *row, const place_t *p) {
   for (int e = 0; e < ITEM_COLUMNS; e++) {
-    const int column = p.lane + e * LANES;
-    if (p.row < KEY_DIM && column < VALUE_DIM) row[column] = values[e];
+    const int column = p->lane + e * LANES;
+    if (p->row < KEY_DIM && column < VALUE_DIM) row[column] = values[e];
   }
 }
 
 /* The value channels of this work-item at one token, zeros beyond VALUE_DIM. */
-static inline void load_values(float *values, global const dtype_t *x, layout_t x_at, place_t p, index_t token) {
+static inline void load_values(float *values, global const dtype_t *x, layout_t x_at, const place_t *p, index_t token) {
   for (int e = 0; e < ITEM_COLUMNS; e++) {
-    const int column = p.lane + e * LANES;
-    values[e] = column < VALUE_DIM ? load_d(x + row_at(x_at, token, p.head) + column) : 0.0f;
+    const int column = p->lane + e * LANES;
+    values[e] = column < VALUE_DIM ? load_d(x + row_at(x_at, token, p->head) + column) : 0.0f;
   }
 }
 
 /* The group's rows of k and of the decay factor for `count` steps, of r too if asked; zeros in rows beyond KEY_DIM. */
-static inline void load_block(tiles_t tiles, inputs_t in, place_t p, index_t step, int count, bool with_r) {
+static inline void load_block(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
-    const int row = p.row - p.row_in_group + i - t * ROWS_PER_GROUP;
-    const index_t token = token_of(p.unit, step + t, p.reverse);
+    const int row = p->row - p->row_in_group + i - t * ROWS_PER_GROUP;
+    const index_t token = token_of(&p->unit, step + t, p->reverse);
     const bool real_row = row < KEY_DIM;
-    tiles.k[i] = real_row ? load_d(in.k + row_at(in.k_at, token, p.head) + row) : 0.0f;
-    tiles.d[i] = real_row ? decay_factor_nearest(load_w(in.w + row_at(in.w_at, token, p.head) + row)) : 0.0f;
-    if (with_r) tiles.r[i] = real_row ? load_d(in.r + row_at(in.r_at, token, p.head) + row) : 0.0f;
+    tiles->k[i] = real_row ? load_d(in->k + row_at(in->k_at, token, p->head) + row) : 0.0f;
+    tiles->d[i] = real_row ? decay_factor_nearest(load_w(in->w + row_at(in->w_at, token, p->head) + row)) : 0.0f;
+    if (with_r) tiles->r[i] = real_row ? load_d(in->r + row_at(in->r_at, token, p->head) + row) : 0.0f;
   }
 }
 
 /* Step t of the loaded block: S = d S + k v^T on this work-item's row. */
-static inline void advance(float *state, tiles_t tiles, inputs_t in, place_t p, index_t step, int t) {
-  const float k_t = tiles.k[t * ROWS_PER_GROUP + p.row_in_group];
-  const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
+static inline void advance(float *state, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int t) {
+  const float k_t = tiles->k[t * ROWS_PER_GROUP + p->row_in_group];
+  const float d_t = tiles->d[t * ROWS_PER_GROUP + p->row_in_group];
   float v_t[ITEM_COLUMNS];
-  load_values(v_t, in.v, in.v_at, p, token_of(p.unit, step + t, p.reverse));
+  load_values(v_t, in->v, in->v_at, p, token_of(&p->unit, step + t, p->reverse));
   for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = d_t * state[e] + k_t * v_t[e];
 }
 
@@ -143,17 +141,18 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     batch_t batch, long first_step, long last_step, long first_group) {
   local float k_tile[TILE];
   local float d_tile[TILE];
-  const tiles_t tiles = {0, k_tile, d_tile, 0, 0, 0, 0};
-  const inputs_t in = {0, k, v, 0, w, 0, k_at, v_at, 0, w_at};
-  const place_t p = find_place(units, batch, first_group);
+  const tiles_t tiles[1] = {{0, k_tile, d_tile, 0, 0, 0, 0}};
+  const inputs_t in[1] = {{0, k, v, 0, w, 0, k_at, v_at, 0, w_at}};
+  place_t p[1];
+  find_place(p, units, batch, first_group);
   global float *kept = checkpoints + checkpoints_at;
   float state[ITEM_COLUMNS];
   if (first_step == 0)
-    load_row(state, initial + initial_at + state_row(p, p.unit.sequence), p, initial != 0);
+    load_row(state, initial + initial_at + state_row(p, p->unit.sequence), p, initial != 0);
   else
-    load_row(state, kept + state_row(p, p.unit.first_checkpoint + first_step / SPAN - 1), p, first_step < p.unit.length);
+    load_row(state, kept + state_row(p, p->unit.first_checkpoint + first_step / SPAN - 1), p, first_step < p->unit.length);
 
-  const index_t end = min(p.unit.length, (index_t)last_step);
+  const index_t end = min(p->unit.length, (index_t)last_step);
   for (index_t step = first_step; step < end; step += BLOCK) {
     const int count = (int)min((index_t)BLOCK, end - step);
     load_block(tiles, in, p, step, count, false);
@@ -162,12 +161,12 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + BLOCK;
     const index_t span = next / SPAN;
-    if (span * SPAN == next && next < p.unit.length) store_row(state, kept + state_row(p, p.unit.first_checkpoint + span - 1), p);
+    if (span * SPAN == next && next < p->unit.length) store_row(state, kept + state_row(p, p->unit.first_checkpoint + span - 1), p);
   }
 }
 
 /* From the state before the loaded block to the state before each of its steps. */
-static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const float *before, tiles_t tiles, inputs_t in, place_t p,
+static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const float *before, const tiles_t *tiles, const inputs_t *in, const place_t *p,
                                    index_t step, int count) {
   float state[ITEM_COLUMNS];
   for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = before[e];
@@ -180,17 +179,17 @@ static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const flo
 }
 
 /* The steps of the loaded block from the last to the first: leaves parts of the four sums in `tiles`, takes G one block back. */
-static inline void retreat_block(float *gradient, const float history[BLOCK][ITEM_COLUMNS], tiles_t tiles, inputs_t in, place_t p,
+static inline void retreat_block(float *gradient, const float history[BLOCK][ITEM_COLUMNS], const tiles_t *tiles, const inputs_t *in, const place_t *p,
                                  index_t step, int count, float scale) {
   UNROLL for (int t = BLOCK - 1; t >= 0; t--) {
     if (t < count) {
-      const index_t token = token_of(p.unit, step + t, p.reverse);
+      const index_t token = token_of(&p->unit, step + t, p->reverse);
       const int place = t * WORK_GROUP + (int)get_local_id(0);
-      const float r_t = scale * tiles.r[t * ROWS_PER_GROUP + p.row_in_group];
-      const float d_t = tiles.d[t * ROWS_PER_GROUP + p.row_in_group];
+      const float r_t = scale * tiles->r[t * ROWS_PER_GROUP + p->row_in_group];
+      const float d_t = tiles->d[t * ROWS_PER_GROUP + p->row_in_group];
       float v_t[ITEM_COLUMNS], do_t[ITEM_COLUMNS];
-      load_values(v_t, in.v, in.v_at, p, token);
-      load_values(do_t, in.dout, in.do_at, p, token);
+      load_values(v_t, in->v, in->v_at, p, token);
+      load_values(do_t, in->dout, in->do_at, p, token);
       float s_do = 0.0f, g_v = 0.0f, s_g = 0.0f, vd = 0.0f;
       for (int e = 0; e < ITEM_COLUMNS; e++) {
         s_do += history[t][e] * do_t[e];
@@ -199,10 +198,10 @@ static inline void retreat_block(float *gradient, const float history[BLOCK][ITE
         vd += v_t[e] * do_t[e];
         gradient[e] = d_t * gradient[e] + r_t * do_t[e];
       }
-      tiles.state_do[place] = s_do;
-      tiles.gradient_v[place] = g_v;
-      tiles.state_gradient[place] = s_g;
-      tiles.v_do[place] = vd;
+      tiles->state_do[place] = s_do;
+      tiles->gradient_v[place] = g_v;
+      tiles->state_gradient[place] = s_g;
+      tiles->v_do[place] = vd;
     }
   }
 }
@@ -222,24 +221,24 @@ typedef struct outputs_t {
 } outputs_t;
 
 /* One work-item a (step, row) of the block. It leaves its term of du in the place of r, which only it reads here. */
-static inline void write_block(outputs_t out, tiles_t tiles, inputs_t in, place_t p, global const float *u, index_t step, int count,
+static inline void write_block(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, global const float *u, index_t step, int count,
                                float scale) {
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
     const int row_in_group = i - t * ROWS_PER_GROUP;
-    const int row = p.row - p.row_in_group + row_in_group;
-    const float r_t = tiles.r[i], k_t = tiles.k[i];
-    const float vd = scale * sum_lanes(tiles.v_do, t, row_in_group);
-    tiles.r[i] = r_t * k_t * vd;
+    const int row = p->row - p->row_in_group + row_in_group;
+    const float r_t = tiles->r[i], k_t = tiles->k[i];
+    const float vd = scale * sum_lanes(tiles->v_do, t, row_in_group);
+    tiles->r[i] = r_t * k_t * vd;
     if (row >= KEY_DIM) continue;
-    const index_t token = token_of(p.unit, step + t, p.reverse);
-    const float w_t = load_w(in.w + row_at(in.w_at, token, p.head) + row);
-    const float dr_t = scale * sum_lanes(tiles.state_do, t, row_in_group) + u[row] * vd * k_t;
-    const float dk_t = sum_lanes(tiles.gradient_v, t, row_in_group) + u[row] * vd * r_t;
-    const float dw_t = decay_gradient(w_t, tiles.d[i], tiles.d[i] * sum_lanes(tiles.state_gradient, t, row_in_group));
-    store_d(out.dr + row_at(out.dr_at, token, p.head) + row, dr_t);
-    store_d(out.dk + row_at(out.dk_at, token, p.head) + row, dk_t);
-    store_w(out.dw + row_at(out.dw_at, token, p.head) + row, dw_t);
+    const index_t token = token_of(&p->unit, step + t, p->reverse);
+    const float w_t = load_w(in->w + row_at(in->w_at, token, p->head) + row);
+    const float dr_t = scale * sum_lanes(tiles->state_do, t, row_in_group) + u[row] * vd * k_t;
+    const float dk_t = sum_lanes(tiles->gradient_v, t, row_in_group) + u[row] * vd * r_t;
+    const float dw_t = decay_gradient(w_t, tiles->d[i], tiles->d[i] * sum_lanes(tiles->state_gradient, t, row_in_group));
+    store_d(out->dr + row_at(out->dr_at, token, p->head) + row, dr_t);
+    store_d(out->dk + row_at(out->dk_at, token, p->head) + row, dk_t);
+    store_w(out->dw + row_at(out->dw_at, token, p->head) + row, dw_t);
   }
 }
 
@@ -262,24 +261,25 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
   local float gradient_v[BLOCK * WORK_GROUP];
   local float state_gradient[BLOCK * WORK_GROUP];
   local float v_do[BLOCK * WORK_GROUP];
-  const tiles_t tiles = {r_tile, k_tile, d_tile, state_do, gradient_v, state_gradient, v_do};
-  const inputs_t in = {r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at};
-  const outputs_t out = {dr, dk, dw, dr_at, dk_at, dw_at};
+  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, state_do, gradient_v, state_gradient, v_do}};
+  const inputs_t in[1] = {{r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at}};
+  const outputs_t out[1] = {{dr, dk, dw, dr_at, dk_at, dw_at}};
 
-  const place_t p = find_place(units, batch, first_group);
+  place_t p[1];
+  find_place(p, units, batch, first_group);
   const int item = get_local_id(0);
-  const bool active = first_step == 0 || first_step < p.unit.length; /* else its steps all belong to later launches */
-  const bool continued = last_step < p.unit.length;                  /* a launch before this one had the later steps */
-  global float *carried = carry + carry_at + state_row(p, p.unit.carry);
+  const bool active = first_step == 0 || first_step < p->unit.length; /* else its steps all belong to later launches */
+  const bool continued = last_step < p->unit.length;                  /* a launch before this one had the later steps */
+  global float *carried = carry + carry_at + state_row(p, p->unit.carry);
 
   float gradient[ITEM_COLUMNS];
   if (continued)
     load_row(gradient, carried, p, true);
   else
-    load_row(gradient, dfinal + dfinal_at + state_row(p, p.unit.sequence), p, active && dfinal != 0);
+    load_row(gradient, dfinal + dfinal_at + state_row(p, p->unit.sequence), p, active && dfinal != 0);
   float du_sum = 0.0f; /* of row `item` of the group, in work-items below ROWS_PER_GROUP */
 
-  const index_t end = min(p.unit.length, (index_t)last_step);
+  const index_t end = min(p->unit.length, (index_t)last_step);
   for (index_t span = (end + SPAN - 1) / SPAN - 1; span * SPAN >= first_step; span--) {
     const index_t begin = span * SPAN;
     const int steps = (int)min((index_t)SPAN, end - begin);
@@ -287,9 +287,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     float state[ITEM_COLUMNS];
     float before[BLOCKS][ITEM_COLUMNS]; /* the state before each block of the span */
     if (span == 0)
-      load_row(state, initial + initial_at + state_row(p, p.unit.sequence), p, initial != 0);
+      load_row(state, initial + initial_at + state_row(p, p->unit.sequence), p, initial != 0);
     else
-      load_row(state, checkpoints + checkpoints_at + state_row(p, p.unit.first_checkpoint + span - 1), p, true);
+      load_row(state, checkpoints + checkpoints_at + state_row(p, p->unit.first_checkpoint + span - 1), p, true);
 
     for (int b = 0; b < blocks; b++) {
       for (int e = 0; e < ITEM_COLUMNS; e++) before[b][e] = state[e];
@@ -309,19 +309,19 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
       rebuild_history(history, before[b], tiles, in, p, step, count);
       retreat_block(gradient, history, tiles, in, p, step, count, scale);
       barrier(CLK_LOCAL_MEM_FENCE);
-      write_block(out, tiles, in, p, u + u_at + p.head * KEY_DIM, step, count, scale);
+      write_block(out, tiles, in, p, u + u_at + p->head * KEY_DIM, step, count, scale);
       barrier(CLK_LOCAL_MEM_FENCE);
       float block_sum = 0.0f;
-      for (int t = 0; t < count && item < ROWS_PER_GROUP; t++) block_sum += tiles.r[t * ROWS_PER_GROUP + item];
+      for (int t = 0; t < count && item < ROWS_PER_GROUP; t++) block_sum += tiles->r[t * ROWS_PER_GROUP + item];
       du_sum += block_sum;
       barrier(CLK_LOCAL_MEM_FENCE);
     }
   }
 
   if (active && first_step > 0) store_row(gradient, carried, p);
-  const int du_row = p.row - p.row_in_group + item;
+  const int du_row = p->row - p->row_in_group + item;
   if (active && item < ROWS_PER_GROUP && du_row < KEY_DIM) {
-    global float *sum = du_partial + du_partial_at + (p.unit.number * p.heads + p.head) * KEY_DIM + du_row;
+    global float *sum = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + du_row;
     *sum = continued ? *sum + du_sum : du_sum;
   }
 }

@@ -6,8 +6,8 @@
  *     S_t = diag(decay_t) S_{t-1} + k'_t v_t^T
  *
  * Forward passes out_scale = scale and in_scale = 1. Backward uses the same kernel for dv and dinitial_state, which are this very
- * recurrence run the other way round with k in the place of r, r in that of k and do in that of v (docs/algorithm.md, "The
- * duality"): there out_scale = 1 and in_scale = scale.
+ * recurrence run the other way round with k in the place of r, r in that of k and do in that of v (docs/algorithm.md, "Recurrent mode,
+ * backward": Duality): there out_scale = 1 and in_scale = scale.
  *
  * A work-group owns COLUMNS value channels of one head of one sequence: PARTS x COLUMNS work-items, each with ROWS key channels
  * of one column of S in registers. r, k' and the decay of BLOCK tokens at a time go to local memory.
@@ -53,48 +53,48 @@ typedef struct tiles_t {
   local float *bonus;     /* [BLOCK][BONUS_PARTS]: r u k', likewise */
 } tiles_t;
 
-static inline void load_block(tiles_t tiles, inputs_t in, unit_t unit, index_t head, index_t step, int count, bool reverse) {
+static inline void load_block(const tiles_t *tiles, const inputs_t *in, const unit_t *unit, index_t head, index_t step, int count, bool reverse) {
   for (int i = get_local_id(0); i < count * PADDED_KEY; i += WORK_GROUP) {
     const int t = i / PADDED_KEY;
     const int c = i - t * PADDED_KEY;
     const index_t token = token_of(unit, step + t, reverse);
     const bool real_channel = c < KEY_DIM;
-    tiles.r[i] = real_channel ? load_d(in.r + row_at(in.r_at, token, head) + c) : 0.0f;
-    tiles.k[i] = real_channel ? in.in_scale * load_d(in.k + row_at(in.k_at, token, head) + c) : 0.0f;
-    tiles.d[i] = real_channel ? decay_factor_nearest(load_w(in.w + row_at(in.w_at, token, head) + c)) : 0.0f;
+    tiles->r[i] = real_channel ? load_d(in->r + row_at(in->r_at, token, head) + c) : 0.0f;
+    tiles->k[i] = real_channel ? in->in_scale * load_d(in->k + row_at(in->k_at, token, head) + c) : 0.0f;
+    tiles->d[i] = real_channel ? decay_factor_nearest(load_w(in->w + row_at(in->w_at, token, head) + c)) : 0.0f;
   }
 }
 
-static inline void sum_bonus(tiles_t tiles, global const float *u, int count) {
+static inline void sum_bonus(const tiles_t *tiles, global const float *u, int count) {
   const int t = get_local_id(0) / BONUS_PARTS;
   const int part = get_local_id(0) - t * BONUS_PARTS;
   if (t >= count) return;
   float sum = 0.0f;
-  for (int c = part; c < KEY_DIM; c += BONUS_PARTS) sum += tiles.r[t * PADDED_KEY + c] * tiles.k[t * PADDED_KEY + c] * u[c];
-  tiles.bonus[t * BONUS_PARTS + part] = sum;
+  for (int c = part; c < KEY_DIM; c += BONUS_PARTS) sum += tiles->r[t * PADDED_KEY + c] * tiles->k[t * PADDED_KEY + c] * u[c];
+  tiles->bonus[t * BONUS_PARTS + part] = sum;
 }
 
-/* The block on this work-item's rows of its column: leaves the sums over these rows in tiles.partial, advances the state. */
-static inline void advance_block(float *state, tiles_t tiles, const float *v_block, int first_row, int count) {
+/* The block on this work-item's rows of its column: leaves the sums over these rows in tiles->partial, advances the state. */
+static inline void advance_block(float *state, const tiles_t *tiles, const float *v_block, int first_row, int count) {
   const int item = get_local_id(0);
   UNROLL for (int t = 0; t < BLOCK; t++) {
     if (t < count) {
       const int row = t * PADDED_KEY + first_row;
       float sum = 0.0f;
       UNROLL for (int i = 0; i < ROWS; i++) {
-        sum += tiles.r[row + i] * state[i];
-        state[i] = tiles.d[row + i] * state[i] + tiles.k[row + i] * v_block[t];
+        sum += tiles->r[row + i] * state[i];
+        state[i] = tiles->d[row + i] * state[i] + tiles->k[row + i] * v_block[t];
       }
-      tiles.partial[t * WORK_GROUP + item] = sum;
+      tiles->partial[t * WORK_GROUP + item] = sum;
     }
   }
 }
 
 /* o of token t of the block, column c of the group, but for the scale. */
-static inline float sum_parts(tiles_t tiles, int t, int c, float v_t) {
+static inline float sum_parts(const tiles_t *tiles, int t, int c, float v_t) {
   float sum = 0.0f, bonus = 0.0f;
-  for (int p = 0; p < PARTS; p++) sum += tiles.partial[t * WORK_GROUP + p * COLUMNS + c];
-  for (int p = 0; p < BONUS_PARTS; p++) bonus += tiles.bonus[t * BONUS_PARTS + p];
+  for (int p = 0; p < PARTS; p++) sum += tiles->partial[t * WORK_GROUP + p * COLUMNS + c];
+  for (int p = 0; p < BONUS_PARTS; p++) bonus += tiles->bonus[t * BONUS_PARTS + p];
   return sum + bonus * v_t;
 }
 
@@ -117,27 +117,28 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
   local float d_tile[BLOCK * PADDED_KEY];
   local float partial[BLOCK * WORK_GROUP];
   local float bonus[BLOCK * BONUS_PARTS];
-  const tiles_t tiles = {r_tile, k_tile, d_tile, partial, bonus};
-  const inputs_t in = {r, k, w, r_at, k_at, w_at, in_scale};
+  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, partial, bonus}};
+  const inputs_t in[1] = {{r, k, w, r_at, k_at, w_at, in_scale}};
 
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t heads = BATCH_HEADS(batch);
   const index_t unit_head = group / TILES;
   const int tile = (int)(group - unit_head * TILES);
-  const unit_t unit = unit_of(units, batch, unit_head / heads);
-  const index_t head = unit_head - unit.number * heads;
+  unit_t unit[1];
+  find_unit(unit, units, batch, unit_head / heads);
+  const index_t head = unit_head - unit->number * heads;
   const bool reverse = BATCH_REVERSE(batch) != (dual != 0);
-  const index_t end = min(unit.length, (index_t)last_step);
+  const index_t end = min(unit->length, (index_t)last_step);
   /* Sequences that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
-  const bool active = first_step == 0 || first_step < unit.length;
+  const bool active = first_step == 0 || first_step < unit->length;
 
   const int item = get_local_id(0);
   const int part = item / COLUMNS;
   const int column = tile * COLUMNS + item - part * COLUMNS;
   const int first_row = part * ROWS;
   const bool real_column = column < VALUE_DIM;
-  const index_t state_at = ((unit.sequence * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
-  const index_t carry_state_at = carry_at + ((unit.carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t state_at = ((unit->sequence * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t carry_state_at = carry_at + ((unit->carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
 
   float state[ROWS];
   UNROLL for (int i = 0; i < ROWS; i++) {
@@ -174,7 +175,7 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_fo
 
   UNROLL for (int i = 0; i < ROWS; i++) {
     if (!active || !real_column || first_row + i >= KEY_DIM) continue;
-    if (end < unit.length) carry[carry_state_at + i * VALUE_DIM] = state[i];
-    if (end == unit.length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];
+    if (end < unit->length) carry[carry_state_at + i * VALUE_DIM] = state[i];
+    if (end == unit->length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];
   }
 }

@@ -18,6 +18,7 @@ typedef long8 batch_t;
 #define BATCH_HEADS(batch) ((batch).s5)
 #define BATCH_REVERSE(batch) ((batch).s6 != 0)
 
+/* Structs go to functions by address, here and in the kernels: Oclgrind's checks do not follow structs that are passed or returned. */
 typedef struct unit_t {
   index_t begin;            /* first token in memory */
   index_t length;           /* tokens, may be 0 */
@@ -28,35 +29,33 @@ typedef struct unit_t {
   bool first, last;         /* of its sequence, in the order of the recurrence */
 } unit_t;
 
-static inline unit_t unit_of(global const long8 *table, batch_t batch, index_t number) {
-  unit_t unit;
-  unit.number = number;
+static inline void find_unit(unit_t *unit, global const long8 *table, batch_t batch, index_t number) {
+  unit->number = number;
   if (table) {
     const long8 row = table[number];
-    unit.begin = row.s0;
-    unit.length = row.s1;
-    unit.sequence = row.s2;
-    unit.first = (row.s3 & 1) != 0;
-    unit.last = (row.s3 & 2) != 0;
-    unit.first_checkpoint = row.s4;
-    unit.carry = row.s5;
+    unit->begin = row.s0;
+    unit->length = row.s1;
+    unit->sequence = row.s2;
+    unit->first = (row.s3 & 1) != 0;
+    unit->last = (row.s3 & 2) != 0;
+    unit->first_checkpoint = row.s4;
+    unit->carry = row.s5;
   } else {
-    unit.sequence = number / batch.s2;
-    const index_t segment = number - unit.sequence * batch.s2;
+    unit->sequence = number / batch.s2;
+    const index_t segment = number - unit->sequence * batch.s2;
     const index_t step = segment * batch.s1; /* of the sequence, in the order of the recurrence */
-    unit.length = min((index_t)batch.s1, (index_t)batch.s0 - step);
-    unit.begin = unit.sequence * batch.s0 + (BATCH_REVERSE(batch) ? batch.s0 - step - unit.length : step);
-    unit.first = segment == 0;
-    unit.last = segment == batch.s2 - 1;
-    unit.first_checkpoint = unit.sequence * batch.s4 + segment * batch.s3;
-    unit.carry = number;
+    unit->length = min((index_t)batch.s1, (index_t)batch.s0 - step);
+    unit->begin = unit->sequence * batch.s0 + (BATCH_REVERSE(batch) ? batch.s0 - step - unit->length : step);
+    unit->first = segment == 0;
+    unit->last = segment == batch.s2 - 1;
+    unit->first_checkpoint = unit->sequence * batch.s4 + segment * batch.s3;
+    unit->carry = number;
   }
-  return unit;
 }
 
 /* The token that is visited at `step` of the unit; backward_in_time: from its last token to its first. */
-static inline index_t token_of(unit_t unit, index_t step, bool backward_in_time) {
-  return unit.begin + (backward_in_time ? unit.length - 1 - step : step);
+static inline index_t token_of(const unit_t *unit, index_t step, bool backward_in_time) {
+  return unit->begin + (backward_in_time ? unit->length - 1 - step : step);
 }
 
 /*
@@ -67,11 +66,9 @@ typedef struct walk_t {
   index_t first, stride;
 } walk_t;
 
-static inline walk_t walk_of(layout_t at, unit_t unit, index_t head, index_t step, bool backward_in_time) {
-  walk_t walk;
-  walk.first = row_at(at, token_of(unit, step, backward_in_time), head);
-  walk.stride = backward_in_time ? -at.s1 : at.s1;
-  return walk;
+static inline void find_walk(walk_t *walk, layout_t at, const unit_t *unit, index_t head, index_t step, bool backward_in_time) {
+  walk->first = row_at(at, token_of(unit, step, backward_in_time), head);
+  walk->stride = backward_in_time ? -at.s1 : at.s1;
 }
 
 #endif

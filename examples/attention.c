@@ -35,12 +35,7 @@ static rwkv6_plan *make_plan(rwkv6_device *device, int64_t tokens, rwkv6_mode mo
   rwkv6_problem_init(&problem, sizeof problem, 1, tokens, HEADS, DIM, DIM);
   problem.optional = states;
   rwkv6_plan *plan;
-  rwkv6_status status = rwkv6_plan_create(device, &problem, RWKV6_FORWARD, mode, &plan, &error);
-  if (status == RWKV6_UNSUPPORTED && mode == RWKV6_MODE_CHUNK) { /* take what the device has */
-    printf("this device has no chunk mode yet, so the library chooses\n");
-    status = rwkv6_plan_create(device, &problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, &plan, &error);
-  }
-  check(status);
+  check(rwkv6_plan_create(device, &problem, RWKV6_FORWARD, mode, &plan, &error));
   rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
   check(rwkv6_plan_get_info(plan, &info, &error));
   printf("%3d tokens: %s mode, variant %s\n", (int)tokens, info.mode == RWKV6_MODE_CHUNK ? "chunk" : "recurrent", info.variant);

@@ -42,18 +42,19 @@ rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capacity, size_t
   if (!count) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "count is NULL; allowed: the address of a size_t");
   if (!infos && capacity)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0", capacity);
+  for (size_t i = 0; i < capacity; i++)
+    if (infos[i].size < sizeof(size_t))
+      return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos[%zu].size is %zu; allowed: sizeof(rwkv6_device_info)", i,
+                        infos[i].size);
   rwkv6_device_info *found = NULL;
   size_t opencl = 0;
-  rwkv6_status status = rwkv6_cl_enumerate(&found, &opencl, NULL);
+  const rwkv6_status status = rwkv6_cl_enumerate(&found, &opencl, NULL);
   if (status == RWKV6_OUT_OF_MEMORY) return rwkv6_fail(error, status, "out of host memory for the list of OpenCL devices");
-  status = RWKV6_OK;
-  for (size_t i = 0; i < capacity && i <= opencl && !status; i++) {
-    const rwkv6_device_info cpu = cpu_info();
-    status = write_info(i == 0 ? &cpu : &found[i - 1], &infos[i], error);
-  }
+  const rwkv6_device_info cpu = cpu_info();
+  for (size_t i = 0; i < capacity && i <= opencl; i++) write_info(i == 0 ? &cpu : &found[i - 1], &infos[i], NULL);
   free(found);
-  if (!status) *count = opencl + 1;
-  return status;
+  *count = opencl + 1;
+  return RWKV6_OK;
 }
 
 static bool contains_ignoring_case(const char *text, const char *part) {

@@ -33,7 +33,7 @@ void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, co
 void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds);
 void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items);
 
-/* What OpenCL support gives the rest of the library; absent.c answers where it is compiled out. */
+/* What OpenCL support gives the rest of the library; opencl_absent.c answers where it is compiled out. */
 
 /* Lists OpenCL devices into a malloc'ed array (NULL if none). NO_DEVICE with the reason if OpenCL cannot be used. */
 rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_error *error);

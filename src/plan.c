@@ -58,7 +58,7 @@ static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, rwkv6_erro
   if (chosen == count)
     return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel for %s in %s mode:\n%s", plan->device->info.id,
                       plan->device->info.name, rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode),
-                      count ? plan->explanation : "no variant of this mode exists for it yet");
+                      plan->explanation);
   plan->variant = variants[chosen];
   return RWKV6_OK;
 }

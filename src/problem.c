@@ -122,7 +122,12 @@ static bool bytes_fit(int64_t elements, size_t size) {
 /* Two rows (t, h) and (t', h') overlap if |dt * token - dh * head| < channels for some (dt, dh) other than (0, 0): for each dh
  * only the two nearest multiples of the token stride can. */
 static bool overlaps_itself(const rwkv6_stride *stride, int64_t tokens, int64_t heads, int64_t channels) {
+  if (tokens == 0) return false;
   if (tokens > 1 && stride->token < channels) return true;
+  if (heads > 1 && stride->head < channels) return true;
+  /* Nested, as nearly all are: all heads of a token before the next token, or all tokens of a head before the next head. */
+  if (tokens == 1 || stride->token >= (heads - 1) * stride->head + channels) return false;
+  if (stride->head >= (tokens - 1) * stride->token + channels) return false;
   for (int64_t dh = 1; dh < heads; dh++) {
     const int64_t distance = dh * stride->head;
     int64_t dt = tokens > 1 ? distance / stride->token : 0;

@@ -15,8 +15,7 @@ static const rwkv6_variant *const *variants_of(const rwkv6_device *device) {
  */
 #define CHUNK_TOKENS 16
 
-rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation) {
-  (void)operation;
+rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem) {
   return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
 }
 
@@ -40,7 +39,7 @@ static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *res
 size_t rwkv6_variants_consider(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation,
                                rwkv6_mode mode, rwkv6_variant_info *infos, const rwkv6_variant **variants) {
   if (mode != RWKV6_MODE_AUTO) return consider_mode(device, resolved, operation, mode, infos, variants);
-  const rwkv6_mode first = rwkv6_preferred_mode(device, resolved, operation);
+  const rwkv6_mode first = rwkv6_preferred_mode(device, resolved);
   const rwkv6_mode second = first == RWKV6_MODE_RECURRENT ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
   const size_t count = consider_mode(device, resolved, operation, first, infos, variants);
   return count + consider_mode(device, resolved, operation, second, infos + count, variants + count);

@@ -22,8 +22,8 @@ typedef struct rwkv6_variant {
 extern const rwkv6_variant *const rwkv6_cpu_variants[];
 extern const rwkv6_variant *const rwkv6_cl_variants[];
 
-/* The modes in the order in which auto considers them, for a resolved problem. */
-rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation);
+/* The mode that auto considers first, for a resolved problem. */
+rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem);
 
 /* Fills infos (room for RWKV6_MAX_VARIANTS) and variants with what rwkv6_variant_list describes; returns their number. */
 #define RWKV6_MAX_VARIANTS 16

@@ -169,11 +169,13 @@ RWKV6_API rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capaci
 RWKV6_API rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *options, rwkv6_device **device,
                                          rwkv6_error *error);
 
-/** Gives back the caller's hold on `*device` and sets it to NULL. Plans made from it go on working. */
+/** Gives back the caller's hold on `*device` and sets it to NULL. Plans made from it go on working. Once per handle; may block while
+ * the driver releases the context. */
 RWKV6_API void rwkv6_device_close(rwkv6_device **device);
 
 /**
- * Fills `info`, whose `size` the caller has set; fields beyond that size are not written. Any thread, does not block.
+ * Fills `info`, whose `size` the caller has set; fields beyond that size are not written. Neither may be NULL. Any thread, does not
+ * block.
  * Errors: INVALID_ARGUMENT.
  */
 RWKV6_API rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_device_info *info, rwkv6_error *error);
@@ -238,7 +240,9 @@ typedef struct rwkv6_problem {
   uint32_t optional;         /**< RWKV6_INITIAL_STATE | ...; default 0 */
   uint32_t checks;           /**< RWKV6_CHECK_VALUES | ...; default 0 */
   rwkv6_stride r, k, v, w, o, do_, dr, dk, dv, dw; /**< default 0: packed */
-  int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic */
+  int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
+                                  portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
+                                  then refused with the limit, and auto takes recurrent mode */
   int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
                                   0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
                                   2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
@@ -253,6 +257,7 @@ typedef struct rwkv6_problem {
  *
  * @param problem receives the defaults; NULL is ignored
  * @param size    sizeof(rwkv6_problem) as the caller was compiled; no byte beyond it is written
+ * @param sequences, tokens, heads, key_dim, value_dim  the fields of these names; tokens counts all sequences together
  * Any thread.
  */
 RWKV6_API void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t sequences, int64_t tokens, int64_t heads,
@@ -263,7 +268,8 @@ RWKV6_API void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t s
 typedef enum rwkv6_operation { RWKV6_FORWARD = 0, RWKV6_BACKWARD = 1 } rwkv6_operation;
 
 typedef enum rwkv6_mode {
-  RWKV6_MODE_AUTO = 0,      /**< the library picks one by the problem and the device */
+  RWKV6_MODE_AUTO = 0,      /**< chunk on OpenCL devices where the longest sequence has 16 tokens or more, else recurrent; may
+                                 change between versions, so name a mode where bits must not change */
   RWKV6_MODE_RECURRENT = 1, /**< token by token: lowest latency and memory */
   RWKV6_MODE_CHUNK = 2      /**< chunks of tokens as small matrix products: training and prompts */
 } rwkv6_mode;
@@ -281,10 +287,12 @@ typedef struct rwkv6_variant_info {
  * Lists the variants of an operation on a device in the order in which a plan considers them, refusals included. A plan
  * takes the first that accepts. Builds nothing, so it is quick.
  *
+ * @param device   not NULL
+ * @param problem  not NULL; checked as for a plan
  * @param mode     auto: the variants of both modes, preferred mode first
  * @param infos    [capacity]; the caller sets `size` of each entry. NULL with capacity 0: only count.
  * @param count    receives the number of variants; must not be NULL
- * Any thread. Errors: INVALID_ARGUMENT (also for a problem that no plan would take).
+ * Any thread, does not block. Errors: INVALID_ARGUMENT (also for a problem that no plan would take).
  */
 RWKV6_API rwkv6_status rwkv6_variant_list(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
                                           rwkv6_mode mode, rwkv6_variant_info *infos, size_t capacity, size_t *count,
@@ -310,7 +318,9 @@ typedef struct rwkv6_plan_info {
  * Makes a plan. Checks every field of the problem. On an OpenCL device the first plan for a combination of dtypes, decay form,
  * key_dim and value_dim compiles kernels (up to seconds); later plans find them in the device.
  *
- * @param problem copied, cu_seqlens included
+ * @param device  not NULL; kept alive by the plan
+ * @param problem not NULL; copied, cu_seqlens included
+ * @param mode    recurrent or chunk: that or UNSUPPORTED; auto: what the device has
  * @param plan    receives the handle, NULL on error; release it with rwkv6_plan_destroy
  * Blocks while kernels compile. Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY,
  * BUILD_FAILED, DEVICE_ERROR.
@@ -318,15 +328,16 @@ typedef struct rwkv6_plan_info {
 RWKV6_API rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
                                          rwkv6_mode mode, rwkv6_plan **plan, rwkv6_error *error);
 
-/** Frees the plan and the device memory it holds, and sets `*plan` to NULL. */
+/** Frees the plan and the device memory it holds, and sets `*plan` to NULL. Not while another thread uses the plan. May block while
+ * the driver frees memory. */
 RWKV6_API void rwkv6_plan_destroy(rwkv6_plan **plan);
 
-/** Fills `info`, whose `size` the caller has set. Does not block. Errors: INVALID_ARGUMENT. */
+/** Fills `info`, whose `size` the caller has set. Neither may be NULL. Does not block. The plan's thread. Errors: INVALID_ARGUMENT. */
 RWKV6_API rwkv6_status rwkv6_plan_get_info(const rwkv6_plan *plan, rwkv6_plan_info *info, rwkv6_error *error);
 
 /**
  * What the OpenCL compiler said about the programs of this plan, warnings included ("" if nothing, and on the CPU path). Not
- * empty does not mean an error. Valid as long as the plan. When a build fails there is no plan: the start of the log is in the
+ * empty does not mean an error. "" for NULL too. Valid as long as the plan. The plan's thread. When a build fails there is no plan: the start of the log is in the
  * error, the whole of it goes to the log callback.
  */
 RWKV6_API const char *rwkv6_plan_build_log(const rwkv6_plan *plan);
@@ -377,6 +388,8 @@ typedef struct rwkv6_tensors {
  * Deterministic: the same plan arguments and inputs on the same device give the same bits. o, states, dr, dk, dv and dw of a
  * sequence have the same bits whether it is computed alone or in a batch (mode and segment length explicit).
  *
+ * @param plan    not NULL
+ * @param tensors not NULL; the struct and the inputs are read, the outputs written, during the call only
  * Blocks. One thread at a time per plan. Errors: INVALID_ARGUMENT (nothing written), OUT_OF_MEMORY and OUT_OF_DEVICE_MEMORY
  * (nothing written), DEVICE_ERROR (outputs undefined).
  */

@@ -94,10 +94,11 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, backwa
 static bool length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
   backward_geometry geometry;
   if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
-  rwkv6_problem automatic = *problem;
-  automatic.chunk_length = 0;
-  choose_geometry(&automatic, RWKV6_MIN_WORK_GROUP, &geometry);
-  snprintf(reason, size, "takes chunk lengths up to %d for this value_dim, and 0 (automatic)", geometry.chunk);
+  rwkv6_problem shorter = *problem;
+  for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
+    if (choose_geometry(&shorter, RWKV6_MIN_WORK_GROUP, &geometry)) break;
+  snprintf(reason, size, "takes chunk_length 1 to %d for key_dim %d and value_dim %d, or 0 (automatic), not %d",
+           (int)shorter.chunk_length, problem->key_dim, problem->value_dim, (int)problem->chunk_length);
   return false;
 }
 
@@ -203,7 +204,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *e
   const int64_t count = rwkv6_cl_units_count(problem, segment), longest = rwkv6_cl_longest_unit(problem, segment);
   rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
   const double elements = (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
-  state->window = rwkv6_cl_choose_window(plan->device, count * problem->heads * state->geometry.tiles, longest, chunk->span,
+  state->window = rwkv6_cl_choose_window(plan->device, count * problem->heads * state->geometry.tiles, longest, 4 * chunk->span,
                                          12 * elements);
   state->places.split = state->gradient_places.split = count > problem->sequences;
   /* One place for a carried G serves both kernels that need it, one after the other. */

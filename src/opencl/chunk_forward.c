@@ -68,10 +68,11 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
 bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
   rwkv6_cl_chunk geometry;
   if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
-  rwkv6_problem automatic = *problem;
-  automatic.chunk_length = 0;
-  choose_geometry(&automatic, RWKV6_MIN_WORK_GROUP, &geometry);
-  snprintf(reason, size, "takes chunk lengths up to %d for this key_dim, and 0 (automatic)", geometry.chunk);
+  rwkv6_problem shorter = *problem;
+  for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
+    if (choose_geometry(&shorter, RWKV6_MIN_WORK_GROUP, &geometry)) break;
+  snprintf(reason, size, "takes chunk_length 1 to %d for key_dim %d and value_dim %d, or 0 (automatic), not %d",
+           (int)shorter.chunk_length, problem->key_dim, problem->value_dim, (int)problem->chunk_length);
   return false;
 }
 
@@ -114,7 +115,7 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
                             rwkv6_cl_chunk *chunk) {
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
   const int64_t all = groups(problem, chunk, count);
-  chunk->window = rwkv6_cl_choose_window(device, all, longest, chunk->chunk, 5 * elements + 100 * problem->key_dim);
+  chunk->window = rwkv6_cl_choose_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
   chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
   chunk->scan_window = rwkv6_cl_choose_window(device, count * problem->heads * chunk->state_groups, 1, 1,

@@ -73,7 +73,7 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
     release_kernels(device->cl, kernels, count);
   }
   return rwkv6_fail(error, RWKV6_UNSUPPORTED,
-                    "%s on device %s needs work-groups of %d; the built kernel takes less",
+                    "%s on device %s needs work-groups of %d with the local memory that goes with them; no kernel built takes that",
                     file, device->info.id, RWKV6_MIN_WORK_GROUP);
 }
 
@@ -147,6 +147,11 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
   const int64_t most = (int64_t)1 << 22; /* some drivers count work-items of a launch in 32 bits */
   if (window.groups > most) window.groups = most;
   return window;
+}
+
+int64_t rwkv6_cl_least_window(const rwkv6_problem *problem) {
+  int64_t dim = problem->key_dim > problem->value_dim ? problem->key_dim : problem->value_dim;
+  return 4 * (dim > 64 ? dim : 64);
 }
 
 static int64_t divide_up(int64_t a, int64_t b) {

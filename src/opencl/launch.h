@@ -53,7 +53,13 @@ void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *cal
 /* A part of the workspace that begins at a byte (a multiple of 4): buffer and offset in floats. NULL if `present` is false. */
 void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present);
 
-/* How much of a kernel one launch does: `steps` of every sequence in `groups` work-groups. */
+/*
+ * Windows of kernels that carry states hold at least this many steps: a carried state then belongs to that many tokens, which bounds the
+ * memory for all of them to half a tensor. Work is split by work-groups instead.
+ */
+int64_t rwkv6_cl_least_window(const rwkv6_problem *problem);
+
+/* How much of a kernel one launch does: `steps` of every unit in `groups` work-groups. */
 typedef struct rwkv6_cl_window {
   int64_t steps;
   int64_t groups;

@@ -137,7 +137,7 @@ static void choose_windows(const rwkv6_plan *plan, backward_state *state) {
   const int64_t longest = rwkv6_problem_longest(problem);
   const double elements = (double)geometry->work_group / geometry->lanes * problem->value_dim;
   state->states_window = rwkv6_cl_choose_window(plan->device, geometry->groups, longest, geometry->span, 6 * elements);
-  state->rows_window = rwkv6_cl_choose_window(plan->device, geometry->groups, longest, geometry->span, 30 * elements);
+  state->rows_window = rwkv6_cl_choose_window(plan->device, geometry->groups, longest, 4 * geometry->span, 30 * elements);
 }
 
 static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {

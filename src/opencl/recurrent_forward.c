@@ -47,8 +47,9 @@ rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem 
   if (status) return status;
   /* Two multiply-adds an element of S, and the loads and exponentials of K channels. */
   const double operations = 5.0 * problem->key_dim * recurrence->columns + 20.0 * problem->key_dim;
-  recurrence->window = rwkv6_cl_choose_window(device, recurrence->groups, rwkv6_problem_longest(problem), recurrence->block,
-                                              operations);
+  const int64_t blocks = (rwkv6_cl_least_window(problem) + recurrence->block - 1) / recurrence->block;
+  recurrence->window = rwkv6_cl_choose_window(device, recurrence->groups, rwkv6_problem_longest(problem),
+                                              blocks * recurrence->block, operations);
   return RWKV6_OK;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Which tensors play the parts of the recurrence o_t = out_scale (r_t^T S_{t-1} + ...), S_t = d_t S_{t-1} + in_scale k_t v_t^T.
  * Forward plays it as it is written. dv and dinitial_state are the same recurrence against the order of the problem with r and k
- * exchanged and do in the place of v (docs/algorithm.md, "The duality").
+ * exchanged and do in the place of v (docs/algorithm.md, "Recurrent mode, backward": Duality).
  */
 #ifndef RWKV6_SRC_OPENCL_ROLES_H
 #define RWKV6_SRC_OPENCL_ROLES_H

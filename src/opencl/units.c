@@ -43,7 +43,7 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segmen
 static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
                                int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
   const size_t count = (size_t)rwkv6_cl_units_count(problem, segment_length);
-  cl_long8 *rows = rwkv6_alloc(count, sizeof *rows, "the table of sequences", error);
+  cl_long8 *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
   if (!rows) return RWKV6_OUT_OF_MEMORY;
   for (int64_t n = 0; n < problem->sequences; n++)
     add_sequence(problem, n, segment_length, span, window_steps, rows, units);
@@ -53,7 +53,7 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
   free(rows);
   if (code == CL_SUCCESS) return RWKV6_OK;
   units->table = NULL;
-  return rwkv6_cl_fail(error, code, "clCreateBuffer for the table of sequences");
+  return rwkv6_cl_fail(error, code, "clCreateBuffer for the table of units");
 }
 
 /* Equal lengths need no table: the kernels work it out from six numbers, so a new batch shape costs nothing on the device. */
