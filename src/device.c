@@ -41,7 +41,8 @@ rwkv6_status rwkv6_opencl_available(rwkv6_error *error) {
 rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capacity, size_t *count, rwkv6_error *error) {
   if (!count) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "count is NULL; allowed: the address of a size_t");
   if (!infos && capacity)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0", capacity);
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0",
+                      capacity);
   for (size_t i = 0; i < capacity; i++)
     if (infos[i].size < sizeof(size_t))
       return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos[%zu].size is %zu; allowed: sizeof(rwkv6_device_info)", i,

@@ -34,7 +34,8 @@ static rwkv6_status own_cu_seqlens(rwkv6_plan *plan, rwkv6_error *error) {
 }
 
 /* One line a variant: what was chosen, what was passed over and why. */
-static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen, rwkv6_error *error) {
+static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen,
+                            rwkv6_error *error) {
   const size_t line = sizeof infos[0].reason + 128;
   plan->explanation = rwkv6_alloc(count + 1, line, "the explanation of a plan", error);
   if (!plan->explanation) return RWKV6_OUT_OF_MEMORY;
@@ -57,8 +58,7 @@ static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, rwkv6_erro
   if (status) return status;
   if (chosen == count)
     return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel for %s in %s mode:\n%s", plan->device->info.id,
-                      plan->device->info.name, rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode),
-                      plan->explanation);
+                      plan->device->info.name, rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode), plan->explanation);
   plan->variant = variants[chosen];
   return RWKV6_OK;
 }

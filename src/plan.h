@@ -7,15 +7,15 @@
 struct rwkv6_variant;
 
 struct rwkv6_plan {
-  rwkv6_device *device; /* held */
+  rwkv6_device *device;  /* held */
   rwkv6_problem problem; /* resolved; cu_seqlens points to `cu_seqlens` below or is NULL */
   int64_t *cu_seqlens;   /* owned */
   rwkv6_operation operation;
   const struct rwkv6_variant *variant;
-  char *explanation; /* owned */
+  char *explanation;  /* owned */
   uint64_t workspace; /* bytes */
   int64_t launches;
-  void *state;         /* the variant's own */
+  void *state;           /* the variant's own */
   const char *build_log; /* owned by the variant's state; NULL: nothing was built */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The few things that differ between operating systems and that C11 does not give everywhere: locks, run-once, shared objects. */
+/* The few things that differ between operating systems and that C11 does not give everywhere: locks, run-once, shared objects.
+ */
 #ifndef RWKV6_SRC_PLATFORM_H
 #define RWKV6_SRC_PLATFORM_H
 

@@ -88,8 +88,7 @@ static rwkv6_status check_cu_seqlens(const rwkv6_problem *p, rwkv6_error *error)
   if ((uintptr_t)cu % sizeof *cu)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.cu_seqlens is %p; allowed: an address aligned to 8 bytes",
                       (const void *)cu);
-  if (cu[0] != 0)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.cu_seqlens[0] is %" PRId64 "; allowed: 0", cu[0]);
+  if (cu[0] != 0) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.cu_seqlens[0] is %" PRId64 "; allowed: 0", cu[0]);
   for (int64_t n = 0; n < p->sequences; n++)
     if (cu[n + 1] < cu[n])
       return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
@@ -110,8 +109,8 @@ static int64_t checked_mul_add(int64_t a, int64_t b, int64_t c) {
 }
 
 static rwkv6_status too_large(const char *name, rwkv6_error *error) {
-  return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensor %s: its size in bytes exceeds what 63 bits or this machine's size_t hold",
-                    name);
+  return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                    "tensor %s: its size in bytes exceeds what 63 bits or this machine's size_t hold", name);
 }
 
 static bool bytes_fit(int64_t elements, size_t size) {
@@ -148,8 +147,7 @@ static rwkv6_status resolve_stride(const rwkv6_problem *p, rwkv6_tensor_id id, r
   if (!stride->head) stride->head = channels;
   if (!stride->token) stride->token = checked_mul_add(p->heads, channels, 0);
   const int64_t last_token = p->tokens ? p->tokens - 1 : 0;
-  const int64_t extent =
-      checked_mul_add(last_token, stride->token, checked_mul_add(p->heads - 1, stride->head, channels));
+  const int64_t extent = checked_mul_add(last_token, stride->token, checked_mul_add(p->heads - 1, stride->head, channels));
   if (extent < 0 || !bytes_fit(extent, sizeof(double))) return too_large(name, error);
   if (overlaps_itself(stride, p->tokens, p->heads, channels))
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,

@@ -6,8 +6,9 @@
 #include "tensor.h"
 
 /*
- * Checks every field of `problem` (a longer one, of a newer header, is taken if what we do not know is 0) and writes a complete copy to `resolved`: strides
- * filled in, cu_seqlens still the caller's pointer. All extents in bytes are proven to fit int64_t and size_t.
+ * Checks every field of `problem` (a longer one, of a newer header, is taken if what we do not know is 0) and writes a complete
+ * copy to `resolved`: strides filled in, cu_seqlens still the caller's pointer. All extents in bytes are proven to fit int64_t
+ * and size_t.
  */
 rwkv6_status rwkv6_problem_resolve(const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_problem *resolved,
                                    rwkv6_error *error);

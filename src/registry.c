@@ -10,8 +10,8 @@ static const rwkv6_variant *const *variants_of(const rwkv6_device *device) {
 }
 
 /*
- * From this many tokens in the longest sequence on, chunk mode is the faster one on OpenCL devices (docs/performance.md, "Recurrent
- * or chunk"). On the CPU path the scalar chunk form does more arithmetic than the loop and gains nothing from it.
+ * From this many tokens in the longest sequence on, chunk mode is the faster one on OpenCL devices (docs/performance.md,
+ * "Recurrent or chunk"). On the CPU path the scalar chunk form does more arithmetic than the loop and gains nothing from it.
  */
 #define CHUNK_TOKENS 16
 
@@ -19,8 +19,8 @@ rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem 
   return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
 }
 
-static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation, rwkv6_mode mode,
-                            rwkv6_variant_info *infos, const rwkv6_variant **variants) {
+static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation,
+                            rwkv6_mode mode, rwkv6_variant_info *infos, const rwkv6_variant **variants) {
   size_t count = 0;
   for (const rwkv6_variant *const *v = variants_of(device); *v; v++) {
     if ((*v)->operation != operation || (*v)->mode != mode) continue;
@@ -46,11 +46,13 @@ size_t rwkv6_variants_consider(const rwkv6_device *device, const rwkv6_problem *
 }
 
 rwkv6_status rwkv6_variant_list(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
-                                rwkv6_mode mode, rwkv6_variant_info *infos, size_t capacity, size_t *count, rwkv6_error *error) {
+                                rwkv6_mode mode, rwkv6_variant_info *infos, size_t capacity, size_t *count,
+                                rwkv6_error *error) {
   if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
   if (!count) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "count is NULL; allowed: the address of a size_t");
   if (!infos && capacity)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0", capacity);
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "infos is NULL with capacity %zu; allowed: NULL with capacity 0",
+                      capacity);
   rwkv6_status status = rwkv6_mode_check(mode, error);
   rwkv6_problem resolved;
   if (!status) status = rwkv6_problem_resolve(problem, operation, &resolved, error);

@@ -57,7 +57,7 @@ static rwkv6_status scalar_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, r
   return RWKV6_OK;
 }
 
-#define SCALAR(name_, operation_, mode_) \
+#define SCALAR(name_, operation_, mode_)                                                                                       \
   static const rwkv6_variant name_ = {"scalar", operation_, mode_, scalar_supports, scalar_create, scalar_destroy, scalar_run}
 
 SCALAR(recurrent_forward, RWKV6_FORWARD, RWKV6_MODE_RECURRENT);
@@ -65,4 +65,5 @@ SCALAR(recurrent_backward, RWKV6_BACKWARD, RWKV6_MODE_RECURRENT);
 SCALAR(chunk_forward, RWKV6_FORWARD, RWKV6_MODE_CHUNK);
 SCALAR(chunk_backward, RWKV6_BACKWARD, RWKV6_MODE_CHUNK);
 
-const rwkv6_variant *const rwkv6_cpu_variants[] = {&recurrent_forward, &recurrent_backward, &chunk_forward, &chunk_backward, NULL};
+const rwkv6_variant *const rwkv6_cpu_variants[] = {&recurrent_forward, &recurrent_backward, &chunk_forward, &chunk_backward,
+                                                   NULL};

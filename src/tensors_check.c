@@ -90,10 +90,11 @@ static rwkv6_status check_overlap(const rwkv6_problem *problem, rwkv6_operation 
     for (int j = i + 1; j < count; j++) {
       const rwkv6_tensor_traits *a = &rwkv6_tensor_table[all[i].id], *b = &rwkv6_tensor_table[all[j].id];
       if (!(a->output || b->output) || legal_alias(&all[i], &all[j]) || !overlap(&all[i], &all[j], problem->heads)) continue;
-      return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
-                        "tensors.%s at %p overlaps tensors.%s at %p; allowed: outputs apart from everything else, or final_state "
-                        "equal to initial_state",
-                        b->name, rwkv6_tensor_pointer(tensors, all[j].id), a->name, rwkv6_tensor_pointer(tensors, all[i].id));
+      return rwkv6_fail(
+          error, RWKV6_INVALID_ARGUMENT,
+          "tensors.%s at %p overlaps tensors.%s at %p; allowed: outputs apart from everything else, or final_state "
+          "equal to initial_state",
+          b->name, rwkv6_tensor_pointer(tensors, all[j].id), a->name, rwkv6_tensor_pointer(tensors, all[i].id));
     }
   return RWKV6_OK;
 }
@@ -113,8 +114,8 @@ static const char *forbidden(rwkv6_tensor_id id, rwkv6_decay decay, float value)
   return NULL;
 }
 
-static rwkv6_status check_row(const rwkv6_problem *problem, rwkv6_tensor_id id, const void *data, int64_t offset, int64_t channels,
-                              rwkv6_error *error) {
+static rwkv6_status check_row(const rwkv6_problem *problem, rwkv6_tensor_id id, const void *data, int64_t offset,
+                              int64_t channels, rwkv6_error *error) {
   const rwkv6_dtype dtype = rwkv6_tensor_dtype(problem, id);
   for (int64_t c = 0; c < channels; c++) {
     const float value = load(data, dtype, offset + c);
@@ -133,8 +134,8 @@ static rwkv6_status check_values(const rwkv6_problem *problem, const rwkv6_tenso
   if (!stride) return check_row(problem, id, data, 0, rwkv6_tensor_elements(problem, id), error);
   for (int64_t t = 0; t < problem->tokens; t++)
     for (int64_t h = 0; h < problem->heads; h++) {
-      const rwkv6_status status = check_row(problem, id, data, t * stride->token + h * stride->head,
-                                            rwkv6_tensor_channels(problem, id), error);
+      const rwkv6_status status =
+          check_row(problem, id, data, t * stride->token + h * stride->head, rwkv6_tensor_channels(problem, id), error);
       if (status) return status;
     }
   return RWKV6_OK;

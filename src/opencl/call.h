@@ -15,7 +15,7 @@ typedef struct rwkv6_cl_call {
   cl_command_queue queue;       /* in order */
   const rwkv6_problem *problem; /* the plan's problem; its token and head strides may differ (they are those of the buffers) */
   rwkv6_cl_tensor tensor[RWKV6_TENSOR_COUNT];
-  cl_mem workspace;             /* at least plan_info.workspace bytes; NULL if that is 0 */
+  cl_mem workspace; /* at least plan_info.workspace bytes; NULL if that is 0 */
 } rwkv6_cl_call;
 
 /* Enqueues all kernels of the plan; waits for nothing. The plan must be one of an OpenCL variant. */

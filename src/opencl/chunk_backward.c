@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The launcher of cl/chunk_backward.cl. One run: if sequences are split, the state before and G after each segment; the states at
- * checkpoints; the rows kernel (dr, dk, dw, du by unit; backward in time); the sum of du; dv and dinitial_state as a forward run
- * with the parts exchanged. Workspace: S and decays | G and decays | checkpoints | carried G | du by unit.
+ * The launcher of cl/chunk_backward.cl. One run: if sequences are split, the state before and G after each segment; the states
+ * at checkpoints; the rows kernel (dr, dk, dw, du by unit; backward in time); the sum of du; dv and dinitial_state as a forward
+ * run with the parts exchanged. Workspace: S and decays | G and decays | checkpoints | carried G | du by unit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +49,8 @@ static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g)
   const int triangle = chunk * (chunk + 1) / 2;
   const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 8), padded_value / 4);
   const int scratch = larger((triangle + 1) * shares, 2 * g->round * g->lanes * tile_rows);
-  const int floats = 6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
+  const int floats =
+      6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
   return 4 * floats;
 }
 
@@ -71,8 +72,8 @@ static bool fit_chunk(const rwkv6_problem *problem, backward_geometry *g) {
 }
 
 /*
- * 16 value channels and 2 key channels in a work-item. More lanes where K has not the rows for the whole group, and until a chunk
- * of some length fits, as fewer rows then make a tile; but no more than V has use for.
+ * 16 value channels and 2 key channels in a work-item. More lanes where K has not the rows for the whole group, and until a
+ * chunk of some length fits, as fewer rows then make a tile; but no more than V has use for.
  */
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, backward_geometry *g) {
   const int rows_of_use = rwkv6_power_of_2(problem->key_dim);
@@ -112,8 +113,8 @@ static bool options(const rwkv6_problem *problem, int work_group, void *context_
   const build_context *context = context_;
   backward_geometry *g = context->geometry;
   if (!choose_geometry(problem, work_group, g)) return false;
-  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DROWS=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->rows,
-           g->chunk, g->round, (int)context->span);
+  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DROWS=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes,
+           g->rows, g->chunk, g->round, (int)context->span);
   return true;
 }
 
@@ -148,8 +149,9 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->units.carries > 0);
   rwkv6_cl_arg_units(&a, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->window, state->units.count * plan->problem.heads * state->geometry.tiles,
-                                 state->units.longest, state->geometry.work_group, true, error);
+  return rwkv6_cl_launch_windows(call->queue, &a, state->window,
+                                 state->units.count * plan->problem.heads * state->geometry.tiles, state->units.longest,
+                                 state->geometry.work_group, true, error);
 }
 
 /* What the rows kernel and the last run read: states and gradients at the ends of segments, states at checkpoints. */
@@ -203,7 +205,8 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *e
   const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 4 * chunk->span);
   const int64_t count = rwkv6_cl_units_count(problem, segment), longest = rwkv6_cl_longest_unit(problem, segment);
   rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
-  const double elements = (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
+  const double elements =
+      (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
   state->window = rwkv6_cl_choose_window(plan->device, count * problem->heads * state->geometry.tiles, longest, 4 * chunk->span,
                                          12 * elements);
   state->places.split = state->gradient_places.split = count > problem->sequences;
@@ -232,13 +235,13 @@ static int64_t count_launches(const rwkv6_plan *plan, const backward_state *stat
   const rwkv6_cl_chunk *chunk = &state->chunk;
   const int64_t starts = rwkv6_cl_chunk_launches(problem, chunk, &state->units, true) -
                          rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
-  const int64_t states = rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles,
-                                                 state->units.longest);
+  const int64_t states =
+      rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles, state->units.longest);
   int64_t launches = 1; /* du */
   if (state->places.split) launches += 2 * starts;
   if (state->units.checkpoints) launches += states;
-  launches += rwkv6_cl_count_launches(state->window, state->units.count * problem->heads * state->geometry.tiles,
-                                      state->units.longest);
+  launches +=
+      rwkv6_cl_count_launches(state->window, state->units.count * problem->heads * state->geometry.tiles, state->units.longest);
   return launches + rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
 }
 
@@ -259,9 +262,8 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
 }
 
 static bool supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) &&
-         length_fits(problem, reason, size);
+  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) && length_fits(problem, reason, size);
 }
 
-const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK, supports, create, destroy,
-                                               rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK, supports,
+                                               create,     destroy,        rwkv6_cl_host_run};

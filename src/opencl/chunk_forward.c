@@ -26,7 +26,8 @@ static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
   const int triangle = chunk * (chunk + 1) / 2;
   const int shares = smaller(g->work_group / ((chunk + 1) / 2), padded_key / 4);
   const int scratch = larger((triangle + 1) * shares, g->round * g->work_group * 4);
-  const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 3 * padded_key + larger(g->work_group, padded_key) + chunk * chunk + scratch;
+  const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 3 * padded_key + larger(g->work_group, padded_key) +
+                     chunk * chunk + scratch;
   return 4 * floats;
 }
 
@@ -79,8 +80,8 @@ bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size
 static bool options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
   rwkv6_cl_chunk *g = geometry;
   if (!choose_geometry(problem, work_group, g)) return false;
-  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->chunk, g->round,
-           (int)g->span);
+  snprintf(text, size, " -DWORK_GROUP=%d -DLANES=%d -DCHUNK=%d -DROUND=%d -DSPAN=%d", g->work_group, g->lanes, g->chunk,
+           g->round, (int)g->span);
   return true;
 }
 
@@ -90,7 +91,8 @@ static int preferred_work_group(const rwkv6_problem *problem) {
   return state > 64 * 64 ? 256 : 128;
 }
 
-rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk,
+                                 rwkv6_error *error) {
   return rwkv6_cl_build_kernels(device, problem, "chunk_forward.cl", kernel_names, RWKV6_CL_CHUNK_KERNELS,
                                 preferred_work_group(problem), options, chunk, chunk->kernel, &chunk->log, error);
 }
@@ -122,7 +124,8 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
                                               10.0 * chunk->work_group * (double)count / (double)problem->sequences);
 }
 
-int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units, bool split) {
+int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
+                                bool split) {
   const int64_t all = groups(problem, chunk, units->count);
   int64_t launches = rwkv6_cl_count_launches(chunk->window, all, units->longest);
   if (split) {
@@ -181,13 +184,14 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, units->count * plan->problem.heads * chunk->state_groups, 1,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, units->count * plan->problem.heads * chunk->state_groups,
+                                 1, chunk->work_group, false, error);
 }
 
-rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                                const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
-                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error) {
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,
+                                                const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
+                                                const rwkv6_cl_chunk_places *places, uint64_t checkpoints,
+                                                const rwkv6_cl_call *call, rwkv6_error *error) {
   rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_STATES);
   set_state_inputs(&a, roles, call);
   set_start(&a, roles, places, call);
@@ -233,8 +237,7 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   rwkv6_status status = RWKV6_OK;
   if (state->places.split)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
-  if (!status)
-    status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+  if (!status) status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   return status;
 }
 
@@ -286,5 +289,5 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-const rwkv6_variant rwkv6_cl_chunk_forward = {"portable",     RWKV6_FORWARD, RWKV6_MODE_CHUNK, rwkv6_cl_portable_chunk_supports,
-                                              create,         destroy,       rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_chunk_forward = {"portable", RWKV6_FORWARD, RWKV6_MODE_CHUNK, rwkv6_cl_portable_chunk_supports,
+                                              create,     destroy,       rwkv6_cl_host_run};

@@ -18,9 +18,9 @@ typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
   const char *log;
   int work_group, lanes, chunk, round;
-  int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
-  int64_t tiles;        /* work-groups of one head of a unit */
-  int64_t state_groups; /* the same for the scan */
+  int64_t span;                                       /* steps between checkpoints, at least max(64, K, V) */
+  int64_t tiles;                                      /* work-groups of one head of a unit */
+  int64_t state_groups;                               /* the same for the scan */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
 
@@ -40,7 +40,8 @@ void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
                             rwkv6_cl_chunk *chunk);
-int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units, bool split);
+int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
+                                bool split);
 
 /* Steps of the longest unit without a table of units being made: what windows are chosen by. */
 int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length);
@@ -50,9 +51,10 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error);
 /* Leaves the state every span steps at byte `checkpoints`; starts have been enqueued if sequences are split. */
-rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                                const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
-                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error);
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,
+                                                const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
+                                                const rwkv6_cl_chunk_places *places, uint64_t checkpoints,
+                                                const rwkv6_cl_call *call, rwkv6_error *error);
 /* o and final states; starts have been enqueued if sequences are split. */
 rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
                                             const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,

@@ -35,10 +35,10 @@ cl_context rwkv6_cl_context(const rwkv6_device *device);
 cl_device_id rwkv6_cl_device_id(const rwkv6_device *device);
 
 /*
- * The program of cl/`file` built with `options` (-D...), from the device's list or built now. The device owns it. On failure the
- * start of the build log is in the error and all of it goes to the log callback.
+ * The program of cl/`file` built with `options` (-D...), from the device's list or built now. The device owns it. On failure
+ * the start of the build log is in the error and all of it goes to the log callback.
  */
-rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options,
-                                  const rwkv6_cl_program **program, rwkv6_error *error);
+rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const rwkv6_cl_program **program,
+                                  rwkv6_error *error);
 
 #endif

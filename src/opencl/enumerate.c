@@ -8,7 +8,8 @@
 #include "opencl/context.h"
 
 /* The drivers' texts are cut to the field; a query that fails leaves it empty. */
-static void platform_text(const rwkv6_cl_functions *cl, cl_platform_id platform, cl_platform_info what, char *text, size_t size) {
+static void platform_text(const rwkv6_cl_functions *cl, cl_platform_id platform, cl_platform_info what, char *text,
+                          size_t size) {
   char long_text[1024] = "";
   if (cl->GetPlatformInfo(platform, what, sizeof long_text - 1, long_text, NULL) != CL_SUCCESS) long_text[0] = '\0';
   snprintf(text, size, "%.*s", (int)size - 1, long_text);

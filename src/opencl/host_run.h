@@ -12,7 +12,7 @@ typedef struct rwkv6_cl_host {
   cl_command_queue queue;
   cl_mem buffer[RWKV6_TENSOR_COUNT]; /* packed, whatever the strides on the host */
   cl_mem workspace;
-  void *staging; /* rows of one strided tensor, packed */
+  void *staging;        /* rows of one strided tensor, packed */
   rwkv6_problem packed; /* the plan's problem with packed strides */
 } rwkv6_cl_host;
 

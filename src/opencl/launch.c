@@ -25,13 +25,12 @@ static int largest_work_group(const rwkv6_device *device, int preferred) {
   return work_group;
 }
 
-/* The limit of a built kernel can be lower than the device's. (Its local memory is not asked for: rusticl of Mesa 22.3 says double
- * what it takes. Launchers stay under what rwkv6_cl_portable_supports asks of a device.) */
+/* The limit of a built kernel can be lower than the device's. (Its local memory is not asked for: rusticl of Mesa 22.3 says
+ * double what it takes. Launchers stay under what rwkv6_cl_portable_supports asks of a device.) */
 static bool fits(const rwkv6_device *device, cl_kernel kernel, int work_group) {
   const rwkv6_cl_device *d = device->cl;
   size_t limit = 0;
-  const cl_int code =
-      d->cl->GetKernelWorkGroupInfo(kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
+  const cl_int code = d->cl->GetKernelWorkGroupInfo(kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
   return code == CL_SUCCESS && limit >= (size_t)work_group;
 }
 
@@ -72,9 +71,10 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
     if (good) return RWKV6_OK;
     release_kernels(device->cl, kernels, count);
   }
-  return rwkv6_fail(error, RWKV6_UNSUPPORTED,
-                    "%s on device %s needs work-groups of %d with the local memory that goes with them; no kernel built takes that",
-                    file, device->info.id, RWKV6_MIN_WORK_GROUP);
+  return rwkv6_fail(
+      error, RWKV6_UNSUPPORTED,
+      "%s on device %s needs work-groups of %d with the local memory that goes with them; no kernel built takes that", file,
+      device->info.id, RWKV6_MIN_WORK_GROUP);
 }
 
 void rwkv6_cl_arg_value(rwkv6_cl_arguments *arguments, size_t size, const void *value) {

@@ -9,7 +9,8 @@
 /* Smallest work-group that kernels are built for. */
 #define RWKV6_MIN_WORK_GROUP 32
 
-/* Kernels plan their local memory to stay under this, so that on the smallest devices (32 KiB) the driver has room for its own. */
+/* Kernels plan their local memory to stay under this, so that on the smallest devices (32 KiB) the driver has room for its own.
+ */
 #define RWKV6_CL_LOCAL_BYTES (30 * 1024)
 
 /* Parts of the workspace begin at multiples of 256 bytes. */
@@ -20,14 +21,15 @@ static inline uint64_t rwkv6_cl_align(uint64_t bytes) {
 /* The least power of 2 that is at least `value`. */
 int rwkv6_power_of_2(int value);
 
-/* Writes the -D options that follow from the work-group, or returns false if the kernel cannot have such a one; `geometry` is the
- * launcher's own. */
-typedef bool rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options, size_t size);
+/* Writes the -D options that follow from the work-group, or returns false if the kernel cannot have such a one; `geometry` is
+ * the launcher's own. */
+typedef bool rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options,
+                                       size_t size);
 
 /*
- * Builds cl/`file` for the largest work-group, from `preferred` downward, that all `count` kernels of it can run with, and creates
- * those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. The kernels belong to the caller, as
- * no two threads may share a cl_kernel.
+ * Builds cl/`file` for the largest work-group, from `preferred` downward, that all `count` kernels of it can run with, and
+ * creates those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. The kernels belong to the
+ * caller, as no two threads may share a cl_kernel.
  */
 rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
                                     const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
@@ -54,8 +56,8 @@ void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *cal
 void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present);
 
 /*
- * Windows of kernels that carry states hold at least this many steps: a carried state then belongs to that many tokens, which bounds the
- * memory for all of them to half a tensor. Work is split by work-groups instead.
+ * Windows of kernels that carry states hold at least this many steps: a carried state then belongs to that many tokens, which
+ * bounds the memory for all of them to half a tensor. Work is split by work-groups instead.
  */
 int64_t rwkv6_cl_least_window(const rwkv6_problem *problem);
 
@@ -67,8 +69,8 @@ typedef struct rwkv6_cl_window {
 
 /*
  * Splits `groups` work-groups that each take up to `longest` steps, so that one launch stays under the device's budget by a
- * simple model: operations over a cautious guess of the device's speed, and a floor for the latency of a step. steps is a multiple
- * of `quantum`.
+ * simple model: operations over a cautious guess of the device's speed, and a floor for the latency of a step. steps is a
+ * multiple of `quantum`.
  */
 rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
                                        double operations_per_step);

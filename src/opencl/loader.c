@@ -24,8 +24,7 @@ static bool find(void *library, const char *name, void *function, size_t size) {
 }
 
 static void *open_library(void) {
-  static const char *const names[] = {"libOpenCL.so.1", "libOpenCL.so",
-                                      "/System/Library/Frameworks/OpenCL.framework/OpenCL"};
+  static const char *const names[] = {"libOpenCL.so.1", "libOpenCL.so", "/System/Library/Frameworks/OpenCL.framework/OpenCL"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (library) return library;
@@ -53,7 +52,7 @@ const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error) {
 }
 
 const char *rwkv6_cl_error_name(cl_int code) {
-#define NAME(error) \
+#define NAME(error)                                                                                                            \
   case error: return #error;
   switch (code) {
     NAME(CL_SUCCESS)

@@ -13,28 +13,28 @@
 
 #include "error.h"
 
-#define RWKV6_CL_FUNCTIONS(X) \
-  X(GetPlatformIDs) \
-  X(GetPlatformInfo) \
-  X(GetDeviceIDs) \
-  X(GetDeviceInfo) \
-  X(CreateContext) \
-  X(ReleaseContext) \
-  X(CreateCommandQueue) \
-  X(ReleaseCommandQueue) \
-  X(CreateBuffer) \
-  X(ReleaseMemObject) \
-  X(CreateProgramWithSource) \
-  X(BuildProgram) \
-  X(GetProgramBuildInfo) \
-  X(ReleaseProgram) \
-  X(CreateKernel) \
-  X(SetKernelArg) \
-  X(GetKernelWorkGroupInfo) \
-  X(ReleaseKernel) \
-  X(EnqueueReadBuffer) \
-  X(EnqueueWriteBuffer) \
-  X(EnqueueNDRangeKernel) \
+#define RWKV6_CL_FUNCTIONS(X)                                                                                                  \
+  X(GetPlatformIDs)                                                                                                            \
+  X(GetPlatformInfo)                                                                                                           \
+  X(GetDeviceIDs)                                                                                                              \
+  X(GetDeviceInfo)                                                                                                             \
+  X(CreateContext)                                                                                                             \
+  X(ReleaseContext)                                                                                                            \
+  X(CreateCommandQueue)                                                                                                        \
+  X(ReleaseCommandQueue)                                                                                                       \
+  X(CreateBuffer)                                                                                                              \
+  X(ReleaseMemObject)                                                                                                          \
+  X(CreateProgramWithSource)                                                                                                   \
+  X(BuildProgram)                                                                                                              \
+  X(GetProgramBuildInfo)                                                                                                       \
+  X(ReleaseProgram)                                                                                                            \
+  X(CreateKernel)                                                                                                              \
+  X(SetKernelArg)                                                                                                              \
+  X(GetKernelWorkGroupInfo)                                                                                                    \
+  X(ReleaseKernel)                                                                                                             \
+  X(EnqueueReadBuffer)                                                                                                         \
+  X(EnqueueWriteBuffer)                                                                                                        \
+  X(EnqueueNDRangeKernel)                                                                                                      \
   X(Finish)
 
 /* Members are named as the functions without "cl". */
@@ -50,7 +50,8 @@ const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error);
 /* "CL_OUT_OF_RESOURCES"; "unknown OpenCL error" for codes that 1.2 does not define. */
 const char *rwkv6_cl_error_name(cl_int code);
 
-/* Fails with DEVICE_ERROR, or with OUT_OF_DEVICE_MEMORY / OUT_OF_MEMORY where the code says so: "<call> failed: <name> (<code>)". */
+/* Fails with DEVICE_ERROR, or with OUT_OF_DEVICE_MEMORY / OUT_OF_MEMORY where the code says so: "<call> failed: <name>
+ * (<code>)". */
 rwkv6_status rwkv6_cl_fail(rwkv6_error *error, cl_int code, const char *call);
 
 #endif

@@ -7,7 +7,6 @@
 #include "opencl/context.h"
 #include "opencl/source.h"
 
-
 static char *make_key(const char *file, const char *options, rwkv6_error *error) {
   const size_t size = strlen(file) + strlen(options) + 2;
   char *key = rwkv6_alloc(size, 1, "the key of a program", error);
@@ -25,12 +24,13 @@ static char *read_log(const rwkv6_cl_device *d, cl_program program, rwkv6_error 
   return log;
 }
 
-static rwkv6_status build_failed(const rwkv6_device *device, cl_int code, const char *key, const char *log, rwkv6_error *error) {
+static rwkv6_status build_failed(const rwkv6_device *device, cl_int code, const char *key, const char *log,
+                                 rwkv6_error *error) {
   rwkv6_device_log(device, RWKV6_LOG_WARNING, "building %s failed: %s; log follows", key, rwkv6_cl_error_name(code));
   rwkv6_device_log_text(device, RWKV6_LOG_WARNING, log);
   if (code == CL_OUT_OF_HOST_MEMORY) return rwkv6_cl_fail(error, code, "clBuildProgram");
-  const rwkv6_status status = rwkv6_fail(error, RWKV6_BUILD_FAILED, "building %s failed: %s (%d)\n%s", key,
-                                         rwkv6_cl_error_name(code), code, log);
+  const rwkv6_status status =
+      rwkv6_fail(error, RWKV6_BUILD_FAILED, "building %s failed: %s (%d)\n%s", key, rwkv6_cl_error_name(code), code, log);
   if (error && error->size > offsetof(rwkv6_error, message)) error->opencl_error = code;
   return status;
 }
@@ -56,8 +56,8 @@ static rwkv6_status build(const rwkv6_device *device, const char *file, const ch
   return code == CL_SUCCESS ? RWKV6_OK : build_failed(device, code, made->key, made->log, error);
 }
 
-static rwkv6_status build_and_keep(rwkv6_device *device, const char *file, const char *options, const rwkv6_cl_program **program,
-                                   rwkv6_error *error) {
+static rwkv6_status build_and_keep(rwkv6_device *device, const char *file, const char *options,
+                                   const rwkv6_cl_program **program, rwkv6_error *error) {
   rwkv6_cl_device *d = device->cl;
   rwkv6_cl_program *made = rwkv6_alloc(1, sizeof *made, "a program", error);
   if (!made) return RWKV6_OUT_OF_MEMORY;
@@ -83,8 +83,8 @@ static const rwkv6_cl_program *find(const rwkv6_cl_device *d, const char *key) {
   return program;
 }
 
-rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options,
-                                  const rwkv6_cl_program **program, rwkv6_error *error) {
+rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const rwkv6_cl_program **program,
+                                  rwkv6_error *error) {
   char *key = make_key(file, options, error);
   if (!key) return RWKV6_OUT_OF_MEMORY;
   rwkv6_status status = RWKV6_OK;

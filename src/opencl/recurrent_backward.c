@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The launcher of cl/recurrent_backward.cl. One run: states (checkpoints, forward in time), then the rows kernel (dr, dk, dw and
- * du by sequence, backward in time), then the sum of du over sequences, then dv and dinitial_state as a recurrence.
+ * The launcher of cl/recurrent_backward.cl. One run: states (checkpoints, forward in time), then the rows kernel (dr, dk, dw
+ * and du by sequence, backward in time), then the sum of du over sequences, then dv and dinitial_state as a recurrence.
  * Workspace: checkpoints | carried G | du by sequence.
  */
 #include <stdio.h>
@@ -36,7 +36,8 @@ static int larger(int a, int b) {
   return a > b ? a : b;
 }
 
-/* Lanes such that a work-item has about 4 value channels; a row needs at least one work-item, a group no more rows than K has. */
+/* Lanes such that a work-item has about 4 value channels; a row needs at least one work-item, a group no more rows than K has.
+ */
 static void choose_geometry(const rwkv6_problem *problem, int work_group, backward_geometry *geometry) {
   int lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
   lanes = larger(lanes, work_group / rwkv6_power_of_2(problem->key_dim));
@@ -152,8 +153,7 @@ static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
 static int64_t count_launches(const backward_state *state) {
   const int64_t longest = state->units.longest;
   int64_t launches = 1; /* du */
-  if (state->units.checkpoints)
-    launches += rwkv6_cl_count_launches(state->states_window, state->geometry.groups, longest);
+  if (state->units.checkpoints) launches += rwkv6_cl_count_launches(state->states_window, state->geometry.groups, longest);
   launches += rwkv6_cl_count_launches(state->rows_window, state->geometry.groups, longest);
   return launches + rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, longest);
 }
@@ -168,7 +168,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *e
   /* One place for a carried G serves both kernels that need it, one after the other. */
   const int64_t rows_steps = state->rows_window.steps, recurrence_steps = state->recurrence.window.steps;
   return rwkv6_cl_units_make(plan->device, problem, 0, state->geometry.span,
-                                 rows_steps < recurrence_steps ? rows_steps : recurrence_steps, &state->units, error);
+                             rows_steps < recurrence_steps ? rows_steps : recurrence_steps, &state->units, error);
 }
 
 static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
@@ -187,6 +187,5 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-const rwkv6_variant rwkv6_cl_recurrent_backward = {"portable",     RWKV6_BACKWARD, RWKV6_MODE_RECURRENT,
-                                                   rwkv6_cl_portable_supports, create,         destroy,
-                                                   rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_recurrent_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_RECURRENT, rwkv6_cl_portable_supports,
+                                                   create,     destroy,        rwkv6_cl_host_run};

@@ -13,7 +13,8 @@ static int local_bytes(const rwkv6_cl_recurrence *recurrence, int padded_key) {
   return recurrence->block * (12 * padded_key + 4 * recurrence->work_group) + 4 * recurrence->work_group;
 }
 
-/* 16 key channels of a column in a work-item's registers, 32 where key_dim is large; idle lanes only where V or K leaves no choice. */
+/* 16 key channels of a column in a work-item's registers, 32 where key_dim is large; idle lanes only where V or K leaves no
+ * choice. */
 static void choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_cl_recurrence *recurrence) {
   const int rows = problem->key_dim > 64 ? 32 : 16;
   const int least_parts = rwkv6_power_of_2((problem->key_dim + rows - 1) / rows);
@@ -42,8 +43,8 @@ static bool options(const rwkv6_problem *problem, int work_group, void *geometry
 rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_recurrence *recurrence,
                                       rwkv6_error *error) {
   static const char *const name = "recurrent_forward";
-  const rwkv6_status status = rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, 64, options,
-                                                     recurrence, &recurrence->kernel, &recurrence->log, error);
+  const rwkv6_status status = rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, 64, options, recurrence,
+                                                     &recurrence->kernel, &recurrence->log, error);
   if (status) return status;
   /* Two multiply-adds an element of S, and the loads and exponentials of K channels. */
   const double operations = 5.0 * problem->key_dim * recurrence->columns + 20.0 * problem->key_dim;
@@ -59,8 +60,8 @@ void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence
 }
 
 /* A tensor's layout as the roles name it: dv in the place of o has dv's own strides. */
-static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
-                          uint64_t carry_byte, const rwkv6_cl_call *call) {
+static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_units *units, uint64_t carry_byte,
+                          const rwkv6_cl_call *call) {
   rwkv6_cl_arg_tensor(a, call, roles->r);
   rwkv6_cl_arg_tensor(a, call, roles->k);
   rwkv6_cl_arg_tensor(a, call, roles->v);
@@ -77,8 +78,8 @@ static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, co
 }
 
 rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_recurrence *recurrence,
-                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
-                                         uint64_t carry_byte, const rwkv6_cl_call *call, rwkv6_error *error) {
+                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units, uint64_t carry_byte,
+                                         const rwkv6_cl_call *call, rwkv6_error *error) {
   rwkv6_cl_arguments arguments = {plan->device->cl->cl, recurrence->kernel, 0, CL_SUCCESS};
   set_arguments(&arguments, roles, units, carry_byte, call);
   return rwkv6_cl_launch_windows(call->queue, &arguments, recurrence->window, recurrence->groups, units->longest,
@@ -114,20 +115,17 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   plan->state = state;
   state->base.enqueue = enqueue;
   rwkv6_status status = rwkv6_cl_recurrence_make(plan->device, problem, &state->recurrence, error);
-  if (!status)
-    status = rwkv6_cl_units_make(plan->device, problem, 0, 0, state->recurrence.window.steps, &state->units, error);
+  if (!status) status = rwkv6_cl_units_make(plan->device, problem, 0, 0, state->recurrence.window.steps, &state->units, error);
   if (status) {
     destroy(plan);
     return status;
   }
   const uint64_t state_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim * problem->value_dim);
   plan->workspace = (uint64_t)state->units.carries * state_bytes;
-  plan->launches =
-      rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, state->units.longest);
+  plan->launches = rwkv6_cl_count_launches(state->recurrence.window, state->recurrence.groups, state->units.longest);
   plan->build_log = state->recurrence.log;
   return RWKV6_OK;
 }
 
-const rwkv6_variant rwkv6_cl_recurrent_forward = {"portable",     RWKV6_FORWARD, RWKV6_MODE_RECURRENT,
-                                                  rwkv6_cl_portable_supports, create,        destroy,
-                                                  rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_recurrent_forward = {"portable", RWKV6_FORWARD, RWKV6_MODE_RECURRENT, rwkv6_cl_portable_supports,
+                                                  create,     destroy,       rwkv6_cl_host_run};

@@ -21,7 +21,7 @@ void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence
 
 /* carry_byte: where carried states begin in the workspace. */
 rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_recurrence *recurrence,
-                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
-                                         uint64_t carry_byte, const rwkv6_cl_call *call, rwkv6_error *error);
+                                         const rwkv6_cl_roles *roles, const rwkv6_cl_units *units, uint64_t carry_byte,
+                                         const rwkv6_cl_call *call, rwkv6_error *error);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which tensors play the parts of the recurrence o_t = out_scale (r_t^T S_{t-1} + ...), S_t = d_t S_{t-1} + in_scale k_t v_t^T.
- * Forward plays it as it is written. dv and dinitial_state are the same recurrence against the order of the problem with r and k
- * exchanged and do in the place of v (docs/algorithm.md, "Recurrent mode, backward": Duality).
+ * Forward plays it as it is written. dv and dinitial_state are the same recurrence against the order of the problem with r and
+ * k exchanged and do in the place of v (docs/algorithm.md, "Recurrent mode, backward": Duality).
  */
 #ifndef RWKV6_SRC_OPENCL_ROLES_H
 #define RWKV6_SRC_OPENCL_ROLES_H
@@ -18,8 +18,9 @@ typedef struct rwkv6_cl_roles {
 } rwkv6_cl_roles;
 
 static inline rwkv6_cl_roles rwkv6_cl_forward_roles(const rwkv6_problem *problem) {
-  const rwkv6_cl_roles roles = {RWKV6_TENSOR_R,           RWKV6_TENSOR_K, RWKV6_TENSOR_V, RWKV6_TENSOR_INITIAL_STATE, RWKV6_TENSOR_O,
-                                RWKV6_TENSOR_FINAL_STATE, problem->scale, 1.0,            false};
+  const rwkv6_cl_roles roles = {RWKV6_TENSOR_R, RWKV6_TENSOR_K,           RWKV6_TENSOR_V, RWKV6_TENSOR_INITIAL_STATE,
+                                RWKV6_TENSOR_O, RWKV6_TENSOR_FINAL_STATE, problem->scale, 1.0,
+                                false};
   return roles;
 }
 

@@ -13,8 +13,8 @@ typedef struct rwkv6_cl_file {
 extern const rwkv6_cl_file rwkv6_cl_files[];
 
 /*
- * The expanded text of cl/`file`, to be freed by the caller. Each file is included once. Read from the folder that the environment
- * variable RWKV6_KERNEL_DIR names if it is set (for kernel developers), else from the library.
+ * The expanded text of cl/`file`, to be freed by the caller. Each file is included once. Read from the folder that the
+ * environment variable RWKV6_KERNEL_DIR names if it is set (for kernel developers), else from the library.
  */
 rwkv6_status rwkv6_cl_source(const char *file, char **text, rwkv6_error *error);
 

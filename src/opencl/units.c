@@ -13,8 +13,7 @@ static int64_t segments_of(int64_t length, int64_t segment_length) {
 }
 
 int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, int64_t segment_length) {
-  if (!problem->cu_seqlens)
-    return problem->sequences * segments_of(problem->tokens / problem->sequences, segment_length);
+  if (!problem->cu_seqlens) return problem->sequences * segments_of(problem->tokens / problem->sequences, segment_length);
   int64_t count = 0;
   for (int64_t n = 0; n < problem->sequences; n++)
     count += segments_of(rwkv6_problem_sequence(problem, n).length, segment_length);
@@ -45,11 +44,10 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
   const size_t count = (size_t)rwkv6_cl_units_count(problem, segment_length);
   cl_long8 *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
   if (!rows) return RWKV6_OUT_OF_MEMORY;
-  for (int64_t n = 0; n < problem->sequences; n++)
-    add_sequence(problem, n, segment_length, span, window_steps, rows, units);
+  for (int64_t n = 0; n < problem->sequences; n++) add_sequence(problem, n, segment_length, span, window_steps, rows, units);
   cl_int code;
-  units->table = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, count * sizeof *rows,
-                                              rows, &code);
+  units->table = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                                              count * sizeof *rows, rows, &code);
   free(rows);
   if (code == CL_SUCCESS) return RWKV6_OK;
   units->table = NULL;

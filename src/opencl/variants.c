@@ -14,7 +14,8 @@ bool rwkv6_cl_portable_supports(const rwkv6_device *device, const rwkv6_problem 
   const rwkv6_device_info *info = &device->info;
   (void)problem;
   if (info->local_memory < PORTABLE_LOCAL_MEMORY) {
-    snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64, PORTABLE_LOCAL_MEMORY, info->local_memory);
+    snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64, PORTABLE_LOCAL_MEMORY,
+             info->local_memory);
     return false;
   }
   if (info->max_work_group < RWKV6_MIN_WORK_GROUP) {
@@ -29,9 +30,5 @@ bool rwkv6_cl_portable_chunk_supports(const rwkv6_device *device, const rwkv6_pr
 }
 
 const rwkv6_variant *const rwkv6_cl_variants[] = {
-    &rwkv6_cl_recurrent_forward,
-    &rwkv6_cl_recurrent_backward,
-    &rwkv6_cl_chunk_forward,
-    &rwkv6_cl_chunk_backward,
-    NULL,
+    &rwkv6_cl_recurrent_forward, &rwkv6_cl_recurrent_backward, &rwkv6_cl_chunk_forward, &rwkv6_cl_chunk_backward, NULL,
 };
