@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gradients chunk by chunk, for any device: OpenCL C 1.2, no extension. Key channel `row` of S and of its gradient G needs nothing
- * of other rows for dr, dk, dw and du, so a work-group owns TILE_ROWS rows of one head of one unit, all value channels, and goes
- * once from the last chunk of the unit to the first. (dv and dinitial_state: chunk_forward.cl with the parts exchanged.)
+ * Gradients chunk by chunk, for any device: OpenCL C 1.2, no extension. Key channel `row` of S and of its gradient G needs
+ * nothing of other rows for dr, dk, dw and du, so a work-group owns TILE_ROWS rows of one head of one unit, all value channels,
+ * and goes once from the last chunk of the unit to the first. (dv and dinitial_state: chunk_forward.cl with the parts
+ * exchanged.)
  *
  * In a chunk of steps b to c - 1, with M_ij = v_j . do_i and scale folded into do:
  *
@@ -77,14 +78,14 @@ typedef struct inputs_t {
 
 /* Local memory. Rows of key channels are TILE_ROWS floats apart, rows of value channels VALUE_STRIDE. */
 typedef struct tiles_t {
-  local float *r, *k, *d; /* [CHUNK]; for the update of a state k or r is multiplied by its product of factors in place */
-  local float *v, *dout;  /* [CHUNK]; do is multiplied by scale */
-  local float *x, *y;     /* [CHUNK]: S_b do_i and G_c v_j, then x, y, then dr and dk */
-  local float *dw;        /* [CHUNK] */
+  local float *r, *k, *d;      /* [CHUNK]; for the update of a state k or r is multiplied by its product of factors in place */
+  local float *v, *dout;       /* [CHUNK]; do is multiplied by scale */
+  local float *x, *y;          /* [CHUNK]: S_b do_i and G_c v_j, then x, y, then dr and dk */
+  local float *dw;             /* [CHUNK] */
   local float *state_gradient; /* [LANES][TILE_ROWS]: parts of <S_b, G_c> */
-  local float *log_sum;   /* [KEYS_DOWN][TILE_ROWS]: parts of the log of D */
-  local float *keep, *change; /* [TILE_ROWS]: D, see chunk_decay */
-  local float *M;         /* [TRIANGLE] */
+  local float *log_sum;        /* [KEYS_DOWN][TILE_ROWS]: parts of the log of D */
+  local float *keep, *change;  /* [TILE_ROWS]: D, see chunk_decay */
+  local float *M;              /* [TRIANGLE] */
   local float *scratch;
 } tiles_t;
 
@@ -191,8 +192,8 @@ static inline void load_keys(const tiles_t *tiles, const inputs_t *in, const pla
 #define VALUES_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_VALUE) ? WORK_GROUP : POWER_OF_2(PADDED_VALUE))
 #define VALUES_DOWN (WORK_GROUP / VALUES_ACROSS)
 #define VALUE_TOKENS ((CHUNK + VALUES_DOWN - 1) / VALUES_DOWN)
-static inline void load_values(local float *tile, global const dtype_t *values, layout_t values_at, float factor, const place_t *p,
-                               index_t step, int count) {
+static inline void load_values(local float *tile, global const dtype_t *values, layout_t values_at, float factor,
+                               const place_t *p, index_t step, int count) {
   const int t_first = p->item / VALUES_ACROSS;
   walk_t walk;
   find_walk(&walk, values_at, &p->unit, p->head, step, p->reverse);
@@ -232,7 +233,8 @@ static inline void decay_keys(const tiles_t *tiles, const place_t *p) {
 }
 
 /* X = diag(D) X + sum_t keys_t values_t^T: S with k^ and v, G with r~ and do. */
-static inline void update_state(state_t *state, const tiles_t *tiles, local const float *keys, local const float *values, const place_t *p) {
+static inline void update_state(state_t *state, const tiles_t *tiles, local const float *keys, local const float *values,
+                                const place_t *p) {
   for (int i = 0; i < ROWS; i++)
     for (int q = 0; q < QUADS; q++)
       state->at[i][q] = tiles->keep[p->tile_row + i] * state->at[i][q] + tiles->change[p->tile_row + i] * state->at[i][q];
@@ -287,7 +289,8 @@ static inline float dot_row(const state_t *state, int i, local const float *valu
   return sum4(sum);
 }
 
-/* S_b do_i and G_c v_j into x and y, ROUND tokens at a time through scratch, and the parts of <S_b, G_c>. Ends with a barrier. */
+/* S_b do_i and G_c v_j into x and y, ROUND tokens at a time through scratch, and the parts of <S_b, G_c>. Ends with a barrier.
+ */
 static inline void multiply_states(const state_t *state, const state_t *gradient, const tiles_t *tiles, const place_t *p) {
   UNROLL for (int i = 0; i < ROWS; i++) {
     float4 sum = (float4)(0.0f);
@@ -345,8 +348,8 @@ static inline void finish_outer(const tiles_t *tiles, int row) {
 }
 
 /*
- * The pairs (i, j) of one column j: their parts of dr_i and dk_j, and, as a suffix sum, the fourth part of dw. Called for j from
- * the first to the last, so that y_j is whole when it is left.
+ * The pairs (i, j) of one column j: their parts of dr_i and dk_j, and, as a suffix sum, the fourth part of dw. Called for j
+ * from the first to the last, so that y_j is whole when it is left.
  */
 static inline void add_pairs(const tiles_t *tiles, int row, int j) {
   const float k_j = tiles->k[j * TILE_ROWS + row];
@@ -394,7 +397,8 @@ typedef struct outputs_t {
   layout_t dr_at, dk_at, dw_at;
 } outputs_t;
 
-static inline void write_chunk(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count) {
+static inline void write_chunk(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step,
+                               int count) {
   const int t_first = p->item / TILE_ROWS;
   const int tile_row = p->item - t_first * TILE_ROWS;
   const int c = p->first_row + tile_row;
@@ -416,7 +420,8 @@ static inline void write_chunk(const outputs_t *out, const tiles_t *tiles, const
 }
 
 /* S_b of each chunk of a span, from the state before the span. Too many for registers: `before` lies in private memory. */
-static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t begin, int chunks) {
+static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *tiles, const inputs_t *in, const place_t *p,
+                                index_t begin, int chunks) {
   for (int m = 0; m < chunks - 1; m++) {
     before[m] = *state;
     load_keys(tiles, in, p, begin + m * CHUNK, CHUNK, false);
@@ -430,9 +435,10 @@ static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *
   before[chunks - 1] = *state;
 }
 
-/* One chunk: writes its dr, dk, dw, takes G from its end to its beginning, returns its part of du in work-items below TILE_ROWS. */
-static inline float retreat_chunk(const state_t *state, state_t *gradient, const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p,
-                                  index_t step, int count, float u) {
+/* One chunk: writes its dr, dk, dw, takes G from its end to its beginning, returns its part of du in work-items below
+ * TILE_ROWS. */
+static inline float retreat_chunk(const state_t *state, state_t *gradient, const outputs_t *out, const tiles_t *tiles,
+                                  const inputs_t *in, const place_t *p, index_t step, int count, float u) {
   load_keys(tiles, in, p, step, count, true);
   load_values(tiles->v, in->v, in->v_at, 1.0f, p, step, count);
   load_values(tiles->dout, in->dout, in->do_at, in->scale, p, step, count);
@@ -455,13 +461,14 @@ static inline float retreat_chunk(const state_t *state, state_t *gradient, const
  * carry       [carries, heads, K, V] or NULL: G of units that go on in the next launch, which has the earlier steps
  * first_step and last_step are multiples of SPAN (last_step may be past the end). Launches go from the last steps to the first.
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_backward(
-    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
-    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *start, long start_at,
-    global const float *end_gradient, long end_gradient_at, int by_unit, global const dtype_t *dout, layout_t do_at,
-    global dtype_t *dr, layout_t dr_at, global dtype_t *dk, layout_t dk_at, global w_dtype_t *dw, layout_t dw_at,
-    global const float *checkpoints, long checkpoints_at, global float *du_partial, long du_partial_at, global float *carry,
-    long carry_at, global const long8 *units, batch_t batch, float scale, long first_step, long last_step, long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
+               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
+               global const float *start, long start_at, global const float *end_gradient, long end_gradient_at, int by_unit,
+               global const dtype_t *dout, layout_t do_at, global dtype_t *dr, layout_t dr_at, global dtype_t *dk,
+               layout_t dk_at, global w_dtype_t *dw, layout_t dw_at, global const float *checkpoints, long checkpoints_at,
+               global float *du_partial, long du_partial_at, global float *carry, long carry_at, global const long8 *units,
+               batch_t batch, float scale, long first_step, long last_step, long first_group) {
   local float r_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float k_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float d_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
@@ -476,8 +483,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_backwa
   local float change[TILE_ROWS];
   local float M_tile[TRIANGLE] __attribute__((aligned(16)));
   local float scratch[SCRATCH] __attribute__((aligned(16)));
-  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, v_tile, do_tile, x_tile, y_tile, dw_tile, state_gradient, log_sum,
-                         keep, change, M_tile, scratch}};
+  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, v_tile, do_tile, x_tile, y_tile, dw_tile, state_gradient, log_sum, keep,
+                             change, M_tile, scratch}};
   const inputs_t in[1] = {{r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at, scale}};
   const outputs_t out[1] = {{dr, dk, dw, dr_at, dk_at, dw_at}};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RWKV-6 chunk by chunk, for any device: OpenCL C 1.2, no extension. With prod(i..j) the product of the decay factors of tokens i
- * to j of a key channel (1 if empty), a chunk of steps b to c - 1 and k' = in_scale * k (docs/algorithm.md, "Chunk mode"):
+ * RWKV-6 chunk by chunk, for any device: OpenCL C 1.2, no extension. With prod(i..j) the product of the decay factors of tokens
+ * i to j of a key channel (1 if empty), a chunk of steps b to c - 1 and k' = in_scale * k (docs/algorithm.md, "Chunk mode"):
  *
  *     r~_i = r_i prod(b..i-1)        k^_j = k'_j prod(j+1..c-1)        D = prod(b..c-1)
  *     A_ij = sum_ch r_i k'_j prod(j+1..i-1) for j < i,   A_ii = sum_ch r_i u k'_i
@@ -11,8 +11,8 @@
  * Every product is built up token by token, so all decays are exact: 0, 1, one spike among weak ones.
  * Forward passes out_scale = scale and in_scale = 1; backward computes dv with the parts exchanged (recurrent_forward.cl).
  *
- * A work-group owns 4 * LANES value channels of one head of one unit and goes once over its tokens. Work-item (part, lane) keeps
- * ROWS key channels x 4 value channels of S in registers; sums over key channels meet in local memory.
+ * A work-group owns 4 * LANES value channels of one head of one unit and goes once over its tokens. Work-item (part, lane)
+ * keeps ROWS key channels x 4 value channels of S in registers; sums over key channels meet in local memory.
  */
 #include "decay.h"
 #include "storage.h"
@@ -48,7 +48,8 @@
 #define TILE_COLUMNS (4 * LANES)
 #define TILES ((VALUE_DIM + TILE_COLUMNS - 1) / TILE_COLUMNS)
 
-/* The triangle of A: work-items share one column pair (j, CHUNK - 1 - j), so that each has the same work, and split its channels. */
+/* The triangle of A: work-items share one column pair (j, CHUNK - 1 - j), so that each has the same work, and split its
+ * channels. */
 #define PAIRS ((CHUNK + 1) / 2)
 #define SHARES_WANTED (WORK_GROUP / PAIRS)
 #define SHARES (SHARES_WANTED < PADDED_KEY / 4 ? SHARES_WANTED : PADDED_KEY / 4)
@@ -71,11 +72,11 @@ typedef struct inputs_t {
 
 /* Local memory of a work-group. Rows of r, k, d are KEY_STRIDE floats apart, those of v TILE_COLUMNS. */
 typedef struct tiles_t {
-  local float *r, *k, *d; /* [CHUNK]: first r, k' and the decay factors, then r~ and k^ */
-  local float *v;         /* [CHUNK] */
-  local float *log_sum;   /* [KEYS_DOWN][PADDED_KEY]: parts of the log of D */
+  local float *r, *k, *d;     /* [CHUNK]: first r, k' and the decay factors, then r~ and k^ */
+  local float *v;             /* [CHUNK] */
+  local float *log_sum;       /* [KEYS_DOWN][PADDED_KEY]: parts of the log of D */
   local float *keep, *change; /* [PADDED_KEY]: D, see chunk_decay */
-  local float *A;         /* [CHUNK][CHUNK], zeros above the diagonal */
+  local float *A;             /* [CHUNK][CHUNK], zeros above the diagonal */
   local float *scratch;
 } tiles_t;
 
@@ -126,8 +127,8 @@ static inline void store_state(const float4 *state, global float *to, const plac
 
 /*
  * What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels, KEYS_ACROSS of
- * them, of KEYS_DOWN tokens. The next chunk is fetched while this one is computed. Nothing depends on a loaded value here, and a
- * place outside the chunk reads the nearest one inside it, so that no load waits for another.
+ * them, of KEYS_DOWN tokens. The next chunk is fetched while this one is computed. Nothing depends on a loaded value here, and
+ * a place outside the chunk reads the nearest one inside it, so that no load waits for another.
  */
 #define KEYS_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_KEY) ? WORK_GROUP : POWER_OF_2(PADDED_KEY))
 #define KEYS_DOWN (WORK_GROUP / KEYS_ACROSS)
@@ -192,7 +193,8 @@ static inline void fetch(fetched_t *x, const inputs_t *in, const place_t *p, ind
 }
 
 /* To local memory. Steps beyond `count` get r = k = 0 and a factor of 1, so that they change nothing. */
-static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count, bool with_r) {
+static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
+                              bool with_r) {
   const int t_first = p->item / KEYS_ACROSS;
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
     const int c = p->item - t_first * KEYS_ACROSS + set * KEYS_ACROSS;
@@ -224,7 +226,8 @@ static inline void stage_values(const tiles_t *tiles, const fetched_t *x, const 
   }
 }
 
-static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count, bool with_r) {
+static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
+                         bool with_r) {
   stage_keys(tiles, x, in, p, count, with_r);
   stage_values(tiles, x, p, count);
 }
@@ -292,8 +295,8 @@ static inline float sum4(float4 x) {
 }
 
 /*
- * Leaves SHARES partial sums of each entry of A in scratch. A work-item goes down column `pair` and then column CHUNK - 1 - pair,
- * CHUNK + 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the channels in `decayed`.
+ * Leaves SHARES partial sums of each entry of A in scratch. A work-item goes down column `pair` and then column CHUNK - 1 -
+ * pair, CHUNK + 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the channels in `decayed`.
  */
 static inline void sum_triangle(const tiles_t *tiles, local const float4 *u, const place_t *p) {
   local const float4 *r = (local const float4 *)tiles->r;
@@ -325,7 +328,8 @@ static inline void finish_triangle(const tiles_t *tiles, const place_t *p) {
   for (int entry = p->item; entry < CHUNK * CHUNK; entry += WORK_GROUP) {
     const int i = entry / CHUNK, j = entry - i * CHUNK;
     float sum = 0.0f;
-    UNROLL for (int share = 0; share < SHARES; share++) sum += j <= i ? tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
+    UNROLL for (int share = 0; share < SHARES; share++) sum +=
+        j <= i ? tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
     tiles->A[entry] = sum;
   }
 }
@@ -350,16 +354,16 @@ static inline float4 output_part(const float4 *state, const tiles_t *tiles, cons
 }
 
 /* o of the chunk, ROUND tokens at a time through scratch. Ends with a barrier. */
-static inline void write_outputs(const float4 *state, const tiles_t *tiles, const place_t *p, global dtype_t *o, layout_t o_at, index_t step,
-                                 int count, float out_scale) {
+static inline void write_outputs(const float4 *state, const tiles_t *tiles, const place_t *p, global dtype_t *o, layout_t o_at,
+                                 index_t step, int count, float out_scale) {
   local float4 *partial = (local float4 *)tiles->scratch;
   const int tile_column = p->first_column - 4 * p->lane;
   walk_t o_walk;
   find_walk(&o_walk, o_at, &p->unit, p->head, step, p->reverse);
   for (int first = 0; first < count; first += ROUND) {
     const int tokens = min(ROUND, count - first);
-    UNROLL for (int t = 0; t < ROUND; t++)
-      if (first + t < CHUNK) partial[t * WORK_GROUP + p->item] = output_part(state, tiles, p, first + t);
+    UNROLL for (int t = 0; t < ROUND; t++) if (first + t < CHUNK) partial[t * WORK_GROUP + p->item] =
+        output_part(state, tiles, p, first + t);
     barrier(CLK_LOCAL_MEM_FENCE);
     const int t_first = p->item / VALUES_ACROSS;
     for (int c = p->item - t_first * VALUES_ACROSS; c < TILE_COLUMNS; c += VALUES_ACROSS) {
@@ -367,7 +371,8 @@ static inline void write_outputs(const float4 *state, const tiles_t *tiles, cons
       UNROLL for (int n = 0; n < (ROUND + VALUES_DOWN - 1) / VALUES_DOWN; n++) {
         const int t = t_first + n * VALUES_DOWN;
         float sum = 0.0f;
-        UNROLL for (int part = 0; part < PARTS && t < ROUND; part++) sum += tiles->scratch[(t * PARTS + part) * TILE_COLUMNS + c];
+        UNROLL for (int part = 0; part < PARTS && t < ROUND; part++) sum +=
+            tiles->scratch[(t * PARTS + part) * TILE_COLUMNS + c];
         if (t < tokens && tile_column + c < VALUE_DIM) store_d(to, out_scale * sum);
         to += VALUES_DOWN * o_walk.stride;
       }
@@ -384,12 +389,12 @@ static inline void write_outputs(const float4 *state, const tiles_t *tiles, cons
  * dual     1: the recurrence runs against the order of the batch
  * first_step, last_step: the steps of this launch, multiples of CHUNK; first_group: added to the group number
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forward(
-    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
-    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *start, long start_at,
-    int start_by_unit, global dtype_t *o, layout_t o_at, global float *final, long final_at, global float *carry, long carry_at,
-    global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step,
-    long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
+              layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
+              global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
+              global float *final, long final_at, global float *carry, long carry_at, global const long8 *units, batch_t batch,
+              int dual, float out_scale, float in_scale, long first_step, long last_step, long first_group) {
   local float r_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
@@ -437,7 +442,8 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
 
   const bool ends_sequence = dual ? p->unit.first : p->unit.last;
   if (active && end < p->unit.length) store_state(state, carry + carry_at + state_at(p, p->unit.carry), p);
-  if (active && end == p->unit.length && ends_sequence && final) store_state(state, final + final_at + state_at(p, p->unit.sequence), p);
+  if (active && end == p->unit.length && ends_sequence && final)
+    store_state(state, final + final_at + state_at(p, p->unit.sequence), p);
 }
 
 /*
@@ -447,11 +453,11 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_forwar
  *  - checkpoints: from `start`, the state every SPAN steps: number i of a unit is the state before step (i + 1) * SPAN.
  * A launch that begins after step 0 goes on from sums and decays, or from a checkpoint; its steps are multiples of SPAN.
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states(
-    global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w, layout_t w_at,
-    global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at, global float *decays,
-    long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units, batch_t batch, int dual,
-    float in_scale, long first_step, long last_step, long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
+             layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
+             global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
+             batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
   local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
@@ -504,13 +510,14 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_states
 
 /*
  * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence,
- * beginning with `initial` [sequences, heads, K, V] or 0. One work-item an element of the state; work-groups of the first unit of
- * a sequence (in the direction asked for) do it, the others have nothing to do.
+ * beginning with `initial` [sequences, heads, K, V] or 0. One work-item an element of the state; work-groups of the first unit
+ * of a sequence (in the direction asked for) do it, the others have nothing to do.
  */
 #define STATE_GROUPS ((KEY_DIM * VALUE_DIM + WORK_GROUP - 1) / WORK_GROUP)
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void chunk_scan(
-    global const float *initial, long initial_at, global float *sums, long sums_at, global const float *decays, long decays_at,
-    global const long8 *units, batch_t batch, int dual, long first_step, long last_step, long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+chunk_scan(global const float *initial, long initial_at, global float *sums, long sums_at, global const float *decays,
+           long decays_at, global const long8 *units, batch_t batch, int dual, long first_step, long last_step,
+           long first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t heads = BATCH_HEADS(batch);
   const index_t unit_head = group / STATE_GROUPS;

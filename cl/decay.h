@@ -32,8 +32,8 @@ static inline float decay_factor(float w) {
 }
 
 /*
- * For factors that multiply a state token after token: near 1 through expm1, so that the factor is rounded once, to nearest. exp may
- * err to one side always, and over 10^5 tokens that adds up.
+ * For factors that multiply a state token after token: near 1 through expm1, so that the factor is rounded once, to nearest.
+ * exp may err to one side always, and over 10^5 tokens that adds up.
  */
 static inline float decay_factor_nearest(float w) {
 #if DECAY == DECAY_FACTOR
@@ -45,8 +45,8 @@ static inline float decay_factor_nearest(float w) {
 }
 
 /*
- * The factor of a whole chunk as keep + change, so that S is taken to keep S + change S: where the product of factors is near 1, its
- * distance from 1 keeps its digits (`log_sum` is the sum of decay_log over the tokens).
+ * The factor of a whole chunk as keep + change, so that S is taken to keep S + change S: where the product of factors is near
+ * 1, its distance from 1 keeps its digits (`log_sum` is the sum of decay_log over the tokens).
  */
 static inline float2 chunk_decay(float product, float log_sum) {
   return product > 0.5f ? (float2)(1.0f, expm1(log_sum)) : (float2)(0.0f, product);

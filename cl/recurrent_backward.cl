@@ -4,9 +4,9 @@
  * rows for dr, dk, dw and du, so a work-group owns ROWS_PER_GROUP rows of one head of one sequence and every sum over the value
  * channels stays inside it. (dv sums over rows: recurrent_forward.cl computes it.)
  *
- *     S_t = diag(d_t) S_{t-1} + k_t v_t^T                G_{t-1} = diag(d_t) G_t + scale r_t do_t^T        G_last = dfinal_state
- *     dr_t = scale (S_{t-1} do_t + u k_t (v_t . do_t))   dk_t = G_t v_t + scale u r_t (v_t . do_t)
- *     dw_t = (d d_t / d w_t) sum_v S_{t-1} G_t           du   = scale sum_t r_t k_t (v_t . do_t)
+ *     S_t = diag(d_t) S_{t-1} + k_t v_t^T                G_{t-1} = diag(d_t) G_t + scale r_t do_t^T        G_last =
+ * dfinal_state dr_t = scale (S_{t-1} do_t + u k_t (v_t . do_t))   dk_t = G_t v_t + scale u r_t (v_t . do_t) dw_t = (d d_t / d
+ * w_t) sum_v S_{t-1} G_t           du   = scale sum_t r_t k_t (v_t . do_t)
  *
  * G runs from the last step to the first, so S is needed backwards: recurrent_backward_states writes S every SPAN steps (a
  * checkpoint), and recurrent_backward rebuilds each span from its checkpoint: once to have S every BLOCK steps in registers,
@@ -109,7 +109,8 @@ static inline void load_values(float *values, global const dtype_t *x, layout_t 
 }
 
 /* The group's rows of k and of the decay factor for `count` steps, of r too if asked; zeros in rows beyond KEY_DIM. */
-static inline void load_block(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
+static inline void load_block(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
+                              bool with_r) {
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
     const int row = p->row - p->row_in_group + i - t * ROWS_PER_GROUP;
@@ -135,10 +136,11 @@ static inline void advance(float *state, const tiles_t *tiles, const inputs_t *i
  * length l have ceil(l / SPAN) - 1 of them; the state before step 0 is the initial state.
  * first_step and last_step are multiples of SPAN; a launch that begins after step 0 begins from a checkpoint.
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_backward_states(
-    global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w, layout_t w_at,
-    global const float *initial, long initial_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
-    batch_t batch, long first_step, long last_step, long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+recurrent_backward_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
+                          global const w_dtype_t *w, layout_t w_at, global const float *initial, long initial_at,
+                          global float *checkpoints, long checkpoints_at, global const long8 *units, batch_t batch,
+                          long first_step, long last_step, long first_group) {
   local float k_tile[TILE];
   local float d_tile[TILE];
   const tiles_t tiles[1] = {{0, k_tile, d_tile, 0, 0, 0, 0}};
@@ -161,13 +163,14 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_ba
     barrier(CLK_LOCAL_MEM_FENCE);
     const index_t next = step + BLOCK;
     const index_t span = next / SPAN;
-    if (span * SPAN == next && next < p->unit.length) store_row(state, kept + state_row(p, p->unit.first_checkpoint + span - 1), p);
+    if (span * SPAN == next && next < p->unit.length)
+      store_row(state, kept + state_row(p, p->unit.first_checkpoint + span - 1), p);
   }
 }
 
 /* From the state before the loaded block to the state before each of its steps. */
-static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const float *before, const tiles_t *tiles, const inputs_t *in, const place_t *p,
-                                   index_t step, int count) {
+static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const float *before, const tiles_t *tiles,
+                                   const inputs_t *in, const place_t *p, index_t step, int count) {
   float state[ITEM_COLUMNS];
   for (int e = 0; e < ITEM_COLUMNS; e++) state[e] = before[e];
   UNROLL for (int t = 0; t < BLOCK; t++) {
@@ -178,9 +181,10 @@ static inline void rebuild_history(float history[BLOCK][ITEM_COLUMNS], const flo
   }
 }
 
-/* The steps of the loaded block from the last to the first: leaves parts of the four sums in `tiles`, takes G one block back. */
-static inline void retreat_block(float *gradient, const float history[BLOCK][ITEM_COLUMNS], const tiles_t *tiles, const inputs_t *in, const place_t *p,
-                                 index_t step, int count, float scale) {
+/* The steps of the loaded block from the last to the first: leaves parts of the four sums in `tiles`, takes G one block back.
+ */
+static inline void retreat_block(float *gradient, const float history[BLOCK][ITEM_COLUMNS], const tiles_t *tiles,
+                                 const inputs_t *in, const place_t *p, index_t step, int count, float scale) {
   UNROLL for (int t = BLOCK - 1; t >= 0; t--) {
     if (t < count) {
       const index_t token = token_of(&p->unit, step + t, p->reverse);
@@ -221,8 +225,8 @@ typedef struct outputs_t {
 } outputs_t;
 
 /* One work-item a (step, row) of the block. It leaves its term of du in the place of r, which only it reads here. */
-static inline void write_block(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, global const float *u, index_t step, int count,
-                               float scale) {
+static inline void write_block(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p,
+                               global const float *u, index_t step, int count, float scale) {
   for (int i = get_local_id(0); i < count * ROWS_PER_GROUP; i += WORK_GROUP) {
     const int t = i / ROWS_PER_GROUP;
     const int row_in_group = i - t * ROWS_PER_GROUP;
@@ -247,13 +251,14 @@ static inline void write_block(const outputs_t *out, const tiles_t *tiles, const
  * carry      [carries, heads, K, V] or NULL: G of sequences that go on in the next launch, which has the earlier steps.
  * first_step and last_step are multiples of SPAN (last_step may be past the end). Launches go from the last steps to the first.
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_backward(
-    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
-    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *initial, long initial_at,
-    global const dtype_t *dout, layout_t do_at, global const float *dfinal, long dfinal_at, global dtype_t *dr, layout_t dr_at,
-    global dtype_t *dk, layout_t dk_at, global w_dtype_t *dw, layout_t dw_at, global const float *checkpoints,
-    long checkpoints_at, global float *du_partial, long du_partial_at, global float *carry, long carry_at,
-    global const long8 *units, batch_t batch, float scale, long first_step, long last_step, long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+recurrent_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
+                   layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
+                   global const float *initial, long initial_at, global const dtype_t *dout, layout_t do_at,
+                   global const float *dfinal, long dfinal_at, global dtype_t *dr, layout_t dr_at, global dtype_t *dk,
+                   layout_t dk_at, global w_dtype_t *dw, layout_t dw_at, global const float *checkpoints, long checkpoints_at,
+                   global float *du_partial, long du_partial_at, global float *carry, long carry_at, global const long8 *units,
+                   batch_t batch, float scale, long first_step, long last_step, long first_group) {
   local float r_tile[TILE];
   local float k_tile[TILE];
   local float d_tile[TILE];

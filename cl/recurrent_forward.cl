@@ -5,9 +5,9 @@
  *     o_t = out_scale * (r_t^T S_{t-1} + (sum_c r u k') v_t)      k' = in_scale * k
  *     S_t = diag(decay_t) S_{t-1} + k'_t v_t^T
  *
- * Forward passes out_scale = scale and in_scale = 1. Backward uses the same kernel for dv and dinitial_state, which are this very
- * recurrence run the other way round with k in the place of r, r in that of k and do in that of v (docs/algorithm.md, "Recurrent mode,
- * backward": Duality): there out_scale = 1 and in_scale = scale.
+ * Forward passes out_scale = scale and in_scale = 1. Backward uses the same kernel for dv and dinitial_state, which are this
+ * very recurrence run the other way round with k in the place of r, r in that of k and do in that of v (docs/algorithm.md,
+ * "Recurrent mode, backward": Duality): there out_scale = 1 and in_scale = scale.
  *
  * A work-group owns COLUMNS value channels of one head of one sequence: PARTS x COLUMNS work-items, each with ROWS key channels
  * of one column of S in registers. r, k' and the decay of BLOCK tokens at a time go to local memory.
@@ -53,7 +53,8 @@ typedef struct tiles_t {
   local float *bonus;     /* [BLOCK][BONUS_PARTS]: r u k', likewise */
 } tiles_t;
 
-static inline void load_block(const tiles_t *tiles, const inputs_t *in, const unit_t *unit, index_t head, index_t step, int count, bool reverse) {
+static inline void load_block(const tiles_t *tiles, const inputs_t *in, const unit_t *unit, index_t head, index_t step,
+                              int count, bool reverse) {
   for (int i = get_local_id(0); i < count * PADDED_KEY; i += WORK_GROUP) {
     const int t = i / PADDED_KEY;
     const int c = i - t * PADDED_KEY;
@@ -106,12 +107,12 @@ static inline float sum_parts(const tiles_t *tiles, int t, int c, float v_t) {
  * dual        1: the recurrence runs against the order of the batch
  * first_step, last_step: the steps of this launch; first_group: added to the group number. Both split work over launches.
  */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void recurrent_forward(
-    global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at,
-    global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at, global const float *initial, long initial_at,
-    global dtype_t *o, layout_t o_at, global float *final, long final_at, global float *carry, long carry_at,
-    global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step,
-    long first_group) {
+kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+recurrent_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
+                  layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
+                  global const float *initial, long initial_at, global dtype_t *o, layout_t o_at, global float *final,
+                  long final_at, global float *carry, long carry_at, global const long8 *units, batch_t batch, int dual,
+                  float out_scale, float in_scale, long first_step, long last_step, long first_group) {
   local float r_tile[BLOCK * PADDED_KEY];
   local float k_tile[BLOCK * PADDED_KEY];
   local float d_tile[BLOCK * PADDED_KEY];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Element types of tensors. A kernel computes in float; DTYPE (r, k, v, o and their gradients) and W_DTYPE (w, dw) say how numbers
- * lie in memory: fp32, fp16 or bf16. 16-bit types are converted here, so no device needs arithmetic in half.
+ * Element types of tensors. A kernel computes in float; DTYPE (r, k, v, o and their gradients) and W_DTYPE (w, dw) say how
+ * numbers lie in memory: fp32, fp16 or bf16. 16-bit types are converted here, so no device needs arithmetic in half.
  */
 #ifndef STORAGE_H
 #define STORAGE_H
@@ -58,8 +58,17 @@ static inline void store_bf16(global bf16_t *p, float value) {
 #endif
 
 /* The least power of 2 that is at least x, 1 to 512. */
-#define POWER_OF_2(x) \
-  ((x) <= 1 ? 1 : (x) <= 2 ? 2 : (x) <= 4 ? 4 : (x) <= 8 ? 8 : (x) <= 16 ? 16 : (x) <= 32 ? 32 : (x) <= 64 ? 64 : (x) <= 128 ? 128 : (x) <= 256 ? 256 : 512)
+#define POWER_OF_2(x)                                                                                                          \
+  ((x) <= 1     ? 1                                                                                                            \
+   : (x) <= 2   ? 2                                                                                                            \
+   : (x) <= 4   ? 4                                                                                                            \
+   : (x) <= 8   ? 8                                                                                                            \
+   : (x) <= 16  ? 16                                                                                                           \
+   : (x) <= 32  ? 32                                                                                                           \
+   : (x) <= 64  ? 64                                                                                                           \
+   : (x) <= 128 ? 128                                                                                                          \
+   : (x) <= 256 ? 256                                                                                                          \
+                : 512)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)

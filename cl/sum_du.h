@@ -9,7 +9,8 @@
  * du [heads, K] = sum over units of du_partial [units, heads, K], in order, with the rounding error of each addition carried
  * along: the number of units has no limit.
  */
-kernel void sum_du(global const float *du_partial, long du_partial_at, global float *du, long du_at, long units, long heads_key) {
+kernel void sum_du(global const float *du_partial, long du_partial_at, global float *du, long du_at, long units,
+                   long heads_key) {
   const index_t i = (index_t)get_global_id(0);
   if (i >= heads_key) return;
   float sum = 0.0f, lost = 0.0f;

@@ -18,10 +18,11 @@ typedef long8 batch_t;
 #define BATCH_HEADS(batch) ((batch).s5)
 #define BATCH_REVERSE(batch) ((batch).s6 != 0)
 
-/* Structs go to functions by address, here and in the kernels: Oclgrind's checks do not follow structs that are passed or returned. */
+/* Structs go to functions by address, here and in the kernels: Oclgrind's checks do not follow structs that are passed or
+ * returned. */
 typedef struct unit_t {
-  index_t begin;            /* first token in memory */
-  index_t length;           /* tokens, may be 0 */
+  index_t begin;  /* first token in memory */
+  index_t length; /* tokens, may be 0 */
   index_t sequence;
   index_t number;           /* of the unit itself */
   index_t first_checkpoint; /* checkpoints of all units before this one; each has `heads` states */
@@ -59,8 +60,8 @@ static inline index_t token_of(const unit_t *unit, index_t step, bool backward_i
 }
 
 /*
- * Rows of one head, step by step: `first` is the offset of the row at `step`, `stride` what leads from a step to the next. Loops
- * add strides instead of multiplying 64-bit numbers for every element.
+ * Rows of one head, step by step: `first` is the offset of the row at `step`, `stride` what leads from a step to the next.
+ * Loops add strides instead of multiplying 64-bit numbers for every element.
  */
 typedef struct walk_t {
   index_t first, stride;
