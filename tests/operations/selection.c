@@ -78,7 +78,7 @@ test_case test_select_case(const test_specialization *specialization, int64_t in
   /* all of them half of the time, else any combination */
   test.optional = test_random_below(&random, 2) ? TEST_ALL_OPTIONAL : (uint32_t)test_random_below(&random, 16);
   test.scale = scales[test_random_below(&random, 4)];
-  test.chunk_length = test_random_below(&random, 3) ? 0 : 1 + test_random_below(&random, 70);
+  test.chunk_length = test_random_below(&random, 3) ? 0 : 1 + test_random_below(&random, 16);
   test.segment_length = segments[test_random_below(&random, 4)];
   test.seed = test_random_bits(&random) % 1000000 + 1;
   shrink(&test, work);

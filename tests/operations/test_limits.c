@@ -150,7 +150,8 @@ static void test_split_ragged(void **state) {
 
 /* -------------------------------------------------------------------------------------------------------------- workspace */
 
-static void check_workspace(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype) {
+static void check_segments(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype,
+                           int64_t segment_length) {
   test_case test = test_case_make(1, dim, dim);
   test.dtype = dtype;
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
@@ -163,6 +164,7 @@ static void check_workspace(size_t device, int64_t sequences, int64_t length, in
     rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
     rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * length, heads, dim, dim);
     problem.dtype = dtype;
+    problem.segment_length = segment_length;
     if (test_plan_create(&subject, &problem, &plan, &error)) fail_msg("%s", error.message);
     rwkv6_plan_get_info(plan, &info, NULL);
     rwkv6_plan_destroy(&plan);
@@ -174,12 +176,20 @@ static void check_workspace(size_t device, int64_t sequences, int64_t length, in
   }
 }
 
+static void check_workspace(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype) {
+  static const int64_t segment_lengths[] = {0, 1, -1};
+  for (size_t i = 0; i < 3; i++) check_segments(device, sequences, length, heads, dim, dtype, segment_lengths[i]);
+}
+
 static void test_workspace(void **state) {
   (void)state;
   for (size_t device = 0; device < devices.count; device++) {
     check_workspace(device, 1, 1, 1, 64, RWKV6_FP32);
     check_workspace(device, 256, 1, 32, 64, RWKV6_BF16);
     check_workspace(device, 3, 65, 2, 64, RWKV6_BF16);
+    check_workspace(device, 8, 65, 4, 64, RWKV6_BF16);
+    check_workspace(device, 256, 65, 32, 64, RWKV6_BF16);
+    check_workspace(device, 1, 2056, 32, 64, RWKV6_BF16);
     check_workspace(device, 8, 4096, 32, 64, RWKV6_BF16);
     check_workspace(device, 1, 131072, 32, 64, RWKV6_BF16);
     check_workspace(device, 4, 300, 2, 256, RWKV6_FP16);

@@ -264,6 +264,15 @@ static void test_strides(void **state) {
   rwkv6_problem_init(&problem, sizeof problem, 1, 1, 4, 16, 16);
   problem.r.token = 3;
   accepted(&problem);
+
+  /* more heads than can be walked one by one; only the check of the problem, as no machine has the memory */
+  rwkv6_problem resolved;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 0, (int64_t)1 << 55, 1, 1);
+  assert_int_equal(rwkv6_problem_resolve(&problem, RWKV6_FORWARD, &resolved, NULL), RWKV6_OK);
+  problem.tokens = 2;
+  problem.r.token = 1;
+  problem.r.head = 2;
+  assert_int_equal(rwkv6_problem_resolve(&problem, RWKV6_FORWARD, &resolved, NULL), RWKV6_OK);
 }
 
 /* Whatever the strides: the answer agrees with marking every element of a small tensor. */
