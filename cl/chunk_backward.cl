@@ -58,9 +58,9 @@
 
 /* The triangle of M, shared out as that of A in chunk_forward.cl. */
 #define PAIRS ((CHUNK + 1) / 2)
-#define SHARES_LIMIT 8
-#define SHARES_WANTED (WORK_GROUP / PAIRS < SHARES_LIMIT ? WORK_GROUP / PAIRS : SHARES_LIMIT)
-#define SHARES (SHARES_WANTED < PADDED_VALUE / 4 ? SHARES_WANTED : PADDED_VALUE / 4)
+#define LESSER(a, b) ((a) < (b) ? (a) : (b))
+#define SHARES_WANTED LESSER(LESSER(WORK_GROUP / PAIRS, 8), PADDED_VALUE / 4)
+#define SHARES (POWER_OF_2(SHARES_WANTED + 1) / 2)
 #define SHARE_QUADS ((PADDED_VALUE / 4 + SHARES - 1) / SHARES)
 #define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
 #define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
@@ -111,7 +111,7 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->head = unit_head - p->unit.number * p->heads;
   p->item = get_local_id(0);
   p->tile_row = p->item / LANES * ROWS;
-  p->lane = p->item - p->item / LANES * LANES;
+  p->lane = p->item & (LANES - 1);
   p->first_row = (int)(group - unit_head * TILES) * TILE_ROWS;
 }
 
@@ -150,7 +150,7 @@ static inline void store_state(const state_t *state, global float *to, const pla
 #define KEY_TOKENS ((CHUNK + KEYS_DOWN - 1) / KEYS_DOWN)
 static inline void load_keys(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
   const int t_first = p->item / TILE_ROWS;
-  const int tile_row = p->item - t_first * TILE_ROWS;
+  const int tile_row = p->item & (TILE_ROWS - 1);
   const int c = p->first_row + tile_row;
   const int from_row = min(t_first, count - 1), from_c = min(c, KEY_DIM - 1);
   walk_t k;
@@ -197,7 +197,7 @@ static inline void load_values(local float *tile, global const dtype_t *values, 
   const int t_first = p->item / VALUES_ACROSS;
   walk_t walk;
   find_walk(&walk, values_at, &p->unit, p->head, step, p->reverse);
-  for (int c = p->item - t_first * VALUES_ACROSS; c < PADDED_VALUE; c += VALUES_ACROSS) {
+  for (int c = p->item & (VALUES_ACROSS - 1); c < PADDED_VALUE; c += VALUES_ACROSS) {
     global const dtype_t *from = values + walk.first + min(t_first, count - 1) * walk.stride + min(c, VALUE_DIM - 1);
     dtype_t x[VALUE_TOKENS];
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
@@ -255,7 +255,7 @@ static inline float sum4(float4 x) {
 /* M of the loaded chunk, shared out as A in chunk_forward.cl. Ends with a barrier. */
 static inline void sum_triangle(const tiles_t *tiles, const place_t *p) {
   const int pair = p->item / SHARES;
-  const int share = p->item - pair * SHARES;
+  const int share = p->item & (SHARES - 1);
   if (pair < PAIRS) {
     float4 v_j[SHARE_QUADS];
     UNROLL for (int n = 0; n < CHUNK + 1; n++) {
@@ -310,7 +310,7 @@ static inline void multiply_states(const state_t *state, const state_t *gradient
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int n = p->item; n < 2 * tokens * TILE_ROWS; n += WORK_GROUP) {
       const int t_which = n / TILE_ROWS;
-      const int row = n - t_which * TILE_ROWS;
+      const int row = n & (TILE_ROWS - 1);
       float sum = 0.0f;
       UNROLL for (int lane = 0; lane < LANES; lane++) sum += tiles->scratch[(t_which * LANES + lane) * TILE_ROWS + row];
       local float *to = (t_which & 1) ? tiles->y : tiles->x;
@@ -400,7 +400,7 @@ typedef struct outputs_t {
 static inline void write_chunk(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step,
                                int count) {
   const int t_first = p->item / TILE_ROWS;
-  const int tile_row = p->item - t_first * TILE_ROWS;
+  const int tile_row = p->item & (TILE_ROWS - 1);
   const int c = p->first_row + tile_row;
   walk_t w;
   find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);

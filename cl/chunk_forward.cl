@@ -51,8 +51,8 @@
 /* The triangle of A: work-items share one column pair (j, CHUNK - 1 - j), so that each has the same work, and split its
  * channels. */
 #define PAIRS ((CHUNK + 1) / 2)
-#define SHARES_WANTED (WORK_GROUP / PAIRS)
-#define SHARES (SHARES_WANTED < PADDED_KEY / 4 ? SHARES_WANTED : PADDED_KEY / 4)
+#define SHARES_WANTED (WORK_GROUP / PAIRS < PADDED_KEY / 4 ? WORK_GROUP / PAIRS : PADDED_KEY / 4)
+#define SHARES (POWER_OF_2(SHARES_WANTED + 1) / 2)
 #define SHARE_QUADS ((PADDED_KEY / 4 + SHARES - 1) / SHARES)
 #define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
 #define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
@@ -96,7 +96,7 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->head = unit_head - p->unit.number * p->heads;
   p->item = get_local_id(0);
   p->part = p->item / LANES;
-  p->lane = p->item - p->part * LANES;
+  p->lane = p->item & (LANES - 1);
   p->first_row = p->part * ROWS;
   p->first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + 4 * p->lane;
 }
@@ -155,7 +155,7 @@ static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p
   walk_t r;
   find_walk(&r, in->r_at, &p->unit, p->head, step, p->reverse);
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
-    const int c = min(p->item - t_first * KEYS_ACROSS + set * KEYS_ACROSS, KEY_DIM - 1);
+    const int c = min((p->item & (KEYS_ACROSS - 1)) + set * KEYS_ACROSS, KEY_DIM - 1);
     global const dtype_t *k_from = in->k + k.first + row * k.stride + c;
     global const dtype_t *r_from = in->r + r.first + row * r.stride + c;
     global const w_dtype_t *w_from = in->w + w.first + row * w.stride + c;
@@ -176,7 +176,7 @@ static inline void fetch_values(fetched_t *x, const inputs_t *in, const place_t 
   walk_t v;
   find_walk(&v, in->v_at, &p->unit, p->head, step, p->reverse);
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
-    const int c = p->first_column - 4 * p->lane + p->item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    const int c = p->first_column - 4 * p->lane + (p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS;
     global const dtype_t *from = in->v + v.first + min(t_first, count - 1) * v.stride + min(c, VALUE_DIM - 1);
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
       x->v[set][n] = *from;
@@ -197,7 +197,7 @@ static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const in
                               bool with_r) {
   const int t_first = p->item / KEYS_ACROSS;
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
-    const int c = p->item - t_first * KEYS_ACROSS + set * KEYS_ACROSS;
+    const int c = (p->item & (KEYS_ACROSS - 1)) + set * KEYS_ACROSS;
     float log_sum = 0.0f;
     UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
       const int t = t_first + n * KEYS_DOWN, at = t * KEY_STRIDE + c;
@@ -217,7 +217,7 @@ static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const in
 static inline void stage_values(const tiles_t *tiles, const fetched_t *x, const place_t *p, int count) {
   const int t_first = p->item / VALUES_ACROSS;
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
-    const int c = p->item - t_first * VALUES_ACROSS + set * VALUES_ACROSS;
+    const int c = (p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS;
     const bool real_column = p->first_column - 4 * p->lane + c < VALUE_DIM;
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
       const int t = t_first + n * VALUES_DOWN;
@@ -303,7 +303,7 @@ static inline void sum_triangle(const tiles_t *tiles, local const float4 *u, con
   local const float4 *k = (local const float4 *)tiles->k;
   local const float4 *d = (local const float4 *)tiles->d;
   const int pair = p->item / SHARES;
-  const int share = p->item - pair * SHARES;
+  const int share = p->item & (SHARES - 1);
   if (pair >= PAIRS) return;
   float4 decayed[SHARE_QUADS];
   UNROLL for (int n = 0; n < CHUNK + 1; n++) {
@@ -366,7 +366,7 @@ static inline void write_outputs(const float4 *state, const tiles_t *tiles, cons
         output_part(state, tiles, p, first + t);
     barrier(CLK_LOCAL_MEM_FENCE);
     const int t_first = p->item / VALUES_ACROSS;
-    for (int c = p->item - t_first * VALUES_ACROSS; c < TILE_COLUMNS; c += VALUES_ACROSS) {
+    for (int c = (p->item & (VALUES_ACROSS - 1)); c < TILE_COLUMNS; c += VALUES_ACROSS) {
       global dtype_t *to = o + o_walk.first + (first + t_first) * o_walk.stride + tile_column + c;
       UNROLL for (int n = 0; n < (ROUND + VALUES_DOWN - 1) / VALUES_DOWN; n++) {
         const int t = t_first + n * VALUES_DOWN;
