@@ -502,7 +502,10 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
     load_state(&gradient, carry + carry_at + state_at(p, p->unit.carry), p, true);
   else
     load_state(&gradient, end_gradient + end_gradient_at + state_at(p, outside), p, active && end_gradient != 0);
-  float du = 0.0f;
+  /* It goes on from an earlier launch: the same order of sums. */
+  const bool owns_du = active && p->item < TILE_ROWS && own_row < KEY_DIM;
+  global float *du_place = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + own_row;
+  float du = owns_du && continued ? *du_place : 0.0f;
 
   for (index_t span = (end + SPAN - 1) / SPAN - 1; span * SPAN >= first_step; span--) {
     const index_t begin = span * SPAN;
@@ -521,8 +524,5 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   }
 
   if (active && first_step > 0) store_state(&gradient, carry + carry_at + state_at(p, p->unit.carry), p);
-  if (active && p->item < TILE_ROWS && own_row < KEY_DIM) {
-    global float *sum = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + own_row;
-    *sum = continued ? *sum + du : du;
-  }
+  if (owns_du) *du_place = du;
 }

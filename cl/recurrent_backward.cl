@@ -282,7 +282,12 @@ recurrent_backward(global const dtype_t *r, layout_t r_at, global const dtype_t 
     load_row(gradient, carried, p, true);
   else
     load_row(gradient, dfinal + dfinal_at + state_row(p, p->unit.sequence), p, active && dfinal != 0);
-  float du_sum = 0.0f; /* of row `item` of the group, in work-items below ROWS_PER_GROUP */
+  /* du of row `item` of the group, in work-items below ROWS_PER_GROUP. It goes on from an earlier launch: the same order of
+   * sums. */
+  const int du_row = p->row - p->row_in_group + item;
+  const bool owns_du = active && item < ROWS_PER_GROUP && du_row < KEY_DIM;
+  global float *du_place = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + du_row;
+  float du_sum = owns_du && continued ? *du_place : 0.0f;
 
   const index_t end = min(p->unit.length, (index_t)last_step);
   for (index_t span = (end + SPAN - 1) / SPAN - 1; span * SPAN >= first_step; span--) {
@@ -324,9 +329,5 @@ recurrent_backward(global const dtype_t *r, layout_t r_at, global const dtype_t 
   }
 
   if (active && first_step > 0) store_row(gradient, carried, p);
-  const int du_row = p->row - p->row_in_group + item;
-  if (active && item < ROWS_PER_GROUP && du_row < KEY_DIM) {
-    global float *sum = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + du_row;
-    *sum = continued ? *sum + du_sum : du_sum;
-  }
+  if (owns_du) *du_place = du_sum;
 }

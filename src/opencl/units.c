@@ -3,6 +3,11 @@
 
 #include <stdlib.h>
 
+/* A row of the table as the kernels read it, a long8; cl_long8 itself would need memory aligned to 64 bytes. */
+typedef struct unit_row {
+  cl_long s[8];
+} unit_row;
+
 /* The state before step 0 is kept elsewhere, so a unit of up to `span` steps needs no checkpoint. */
 static int64_t checkpoints_of(int64_t length, int64_t span) {
   return span && length ? (length - 1) / span : 0;
@@ -22,7 +27,7 @@ int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, int64_t segment_lengt
 
 /* Appends the rows of sequence n. Segments follow the recurrence: in reverse, the first holds the last tokens. */
 static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segment_length, int64_t span, int64_t window_steps,
-                         cl_long8 *rows, rwkv6_cl_units *units) {
+                         unit_row *rows, rwkv6_cl_units *units) {
   const rwkv6_sequence s = rwkv6_problem_sequence(problem, n);
   const int64_t segments = segments_of(s.length, segment_length);
   for (int64_t i = 0; i < segments; i++) {
@@ -31,7 +36,7 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segmen
     const int64_t length = segments > 1 && left > segment_length ? segment_length : left;
     const int64_t begin = s.begin + (problem->reverse ? s.length - step - length : step);
     const int64_t ends = (i == 0 ? 1 : 0) + (i == segments - 1 ? 2 : 0);
-    const cl_long8 row = {{begin, length, n, ends, units->checkpoints, units->carries, 0, 0}};
+    const unit_row row = {{begin, length, n, ends, units->checkpoints, units->carries, 0, 0}};
     rows[units->count++] = row;
     units->checkpoints += checkpoints_of(length, span);
     units->carries += length > window_steps;
@@ -42,7 +47,7 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segmen
 static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
                                int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
   const size_t count = (size_t)rwkv6_cl_units_count(problem, segment_length);
-  cl_long8 *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
+  unit_row *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
   if (!rows) return RWKV6_OUT_OF_MEMORY;
   for (int64_t n = 0; n < problem->sequences; n++) add_sequence(problem, n, segment_length, span, window_steps, rows, units);
   cl_int code;
@@ -67,19 +72,19 @@ static void describe_equal(const rwkv6_problem *problem, int64_t segment_length,
   units->longest = full;
   units->checkpoints = problem->sequences * each_sequence;
   units->carries = full > window_steps ? units->count : 0;
-  units->batch.s[0] = length;
-  units->batch.s[1] = full;
-  units->batch.s[2] = segments;
-  units->batch.s[3] = each_full;
-  units->batch.s[4] = each_sequence;
+  units->batch[0] = length;
+  units->batch[1] = full;
+  units->batch[2] = segments;
+  units->batch[3] = each_full;
+  units->batch[4] = each_sequence;
 }
 
 rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
                                  int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
   const rwkv6_cl_units none = {0};
   *units = none;
-  units->batch.s[5] = problem->heads;
-  units->batch.s[6] = problem->reverse != 0;
+  units->batch[5] = problem->heads;
+  units->batch[6] = problem->reverse != 0;
   if (problem->cu_seqlens) return make_table(device, problem, segment_length, span, window_steps, units, error);
   describe_equal(problem, segment_length, span, window_steps, units);
   return RWKV6_OK;
@@ -92,5 +97,5 @@ void rwkv6_cl_units_release(const rwkv6_device *device, rwkv6_cl_units *units) {
 
 void rwkv6_cl_arg_units(rwkv6_cl_arguments *arguments, const rwkv6_cl_units *units) {
   rwkv6_cl_arg_buffer(arguments, units->table);
-  rwkv6_cl_arg_value(arguments, sizeof units->batch, &units->batch);
+  rwkv6_cl_arg_value(arguments, sizeof units->batch, units->batch);
 }

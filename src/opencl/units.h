@@ -10,8 +10,8 @@
 #include "problem.h"
 
 typedef struct rwkv6_cl_units {
-  cl_mem table;   /* one row a unit of a ragged batch; NULL for equal lengths */
-  cl_long8 batch; /* batch_t of cl/unit.h */
+  cl_mem table;     /* one row a unit of a ragged batch; NULL for equal lengths */
+  cl_long batch[8]; /* batch_t of cl/unit.h */
   int64_t count;
   int64_t longest;     /* steps of the longest unit */
   int64_t checkpoints; /* of all units */
