@@ -3,7 +3,8 @@
 
 test_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant) {
   const test_subject subject = {devices->device[device], &devices->info[device], variant,
-                                devices->info[device].kind != RWKV6_KIND_CPU};
+                                devices->info[device].kind != RWKV6_KIND_CPU,
+                                test_contains_ignoring_case(devices->info[device].platform, "oclgrind")};
   return subject;
 }
 

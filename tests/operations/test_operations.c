@@ -61,7 +61,7 @@ static size_t check_variants(const work_item *item, const test_case *test, rwkv6
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
   const size_t count = test_variants(item->device, test, operation, mode, variants);
   for (size_t i = 0; i < count; i++) {
-    const test_subject subject = {item->device, item->info, variants[i], wants_buffers(item->info, index)};
+    const test_subject subject = {item->device, item->info, variants[i], wants_buffers(item->info, index), false};
     check(&subject, test);
   }
   return count;
@@ -118,7 +118,7 @@ static int run_one(test_devices *devices) {
     for (size_t i = 0; i < count; i++) {
       if (chosen.variant && strcmp(chosen.variant, variants[i]->name)) continue;
       const test_subject subject = {devices->device[d], &devices->info[d], variants[i],
-                                    chosen.buffers && devices->info[d].kind != RWKV6_KIND_CPU};
+                                    chosen.buffers && devices->info[d].kind != RWKV6_KIND_CPU, false};
       test_message message;
       const bool right = test_check_case(&subject, &test, &message);
       printf("%s, variant %s: %s\n", devices->info[d].id, variants[i]->name, right ? "passed" : message.text);

@@ -61,11 +61,11 @@ static void test_no_clamping(void **state) {
 /* dw as a suffix sum of r dr - k dk loses a digit for each power of ten of length. */
 static void test_dw_of_a_long_sequence(void **state) {
   (void)state;
-  test_case test = test_case_make(4096, 8, 8);
+  test_case test = test_case_make(2048, 8, 8);
   test.distribution = TEST_MINUS_12;
-  test_each_variant(&devices, &test, "4096 tokens at -12");
+  test_each_variant(&devices, &test, "2048 tokens at -12");
   test.distribution = TEST_ORDINARY;
-  test_each_variant(&devices, &test, "4096 tokens");
+  test_each_variant(&devices, &test, "2048 tokens");
 }
 
 /* Loads without a mask: K no power of two, T no multiple of the chunk. The guards are NaN. */
@@ -79,7 +79,7 @@ static void test_odd_dimensions(void **state) {
 /* A grid over 65535 work-groups: 4 x 17000 sequences and heads. */
 static void test_many_heads(void **state) {
   (void)state;
-  test_case test = test_case_make(1, 8, 8);
+  test_case test = test_case_make(1, 2, 2);
   test.sequences = 4;
   test.heads = 17000;
   test_each_variant(&devices, &test, "68000 sequences x heads");

@@ -12,6 +12,7 @@ typedef struct test_subject {
   const rwkv6_device_info *info;
   const rwkv6_variant *variant;
   bool buffers; /* device buffers made from the images, guards, gaps and offsets included; else host pointers */
+  bool once;    /* one run, no comparison with further ones: for devices that are very slow */
 } test_subject;
 
 /* The variants of a device that take a case: writes up to RWKV6_MAX_VARIANTS, returns their number. */
