@@ -33,38 +33,51 @@ static rwkv6_status own_cu_seqlens(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-/* One line a variant: what was chosen, what was passed over and why. */
-static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen,
+/* One line a variant: what was chosen, what was passed over and why. `name`: the variant asked for, or NULL. */
+static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen, const char *name,
                             rwkv6_error *error) {
   const size_t line = sizeof infos[0].reason + 128;
   plan->explanation = rwkv6_alloc(count + 1, line, "the explanation of a plan", error);
   if (!plan->explanation) return RWKV6_OUT_OF_MEMORY;
   char *text = plan->explanation;
   for (size_t i = 0; i < count; i++) {
-    const char *verdict = i == chosen ? "chosen" : infos[i].accepts ? "would do, but comes later" : infos[i].reason;
+    const char *passed_over = name ? "would do, but another was asked for" : "would do, but comes later";
+    const char *verdict = i == chosen ? "chosen" : infos[i].accepts ? passed_over : infos[i].reason;
     text += snprintf(text, line, "%s_%s %s: %s\n", rwkv6_mode_name(infos[i].mode), rwkv6_operation_name(plan->operation),
                      infos[i].name, verdict);
   }
   return RWKV6_OK;
 }
 
-static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, rwkv6_error *error) {
+/* The place of the first variant that accepts and, if one was asked for, has that name; `count` if there is none. */
+static size_t first_accepting(const rwkv6_variant_info *infos, size_t count, const char *name) {
+  size_t i = 0;
+  while (i < count && !(infos[i].accepts && (!name || strcmp(infos[i].name, name) == 0))) i++;
+  return i;
+}
+
+static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, const char *name, rwkv6_error *error) {
   rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
   const size_t count = rwkv6_variants_consider(plan->device, &plan->problem, plan->operation, mode, infos, variants);
-  size_t chosen = 0;
-  while (chosen < count && !infos[chosen].accepts) chosen++;
-  const rwkv6_status status = explain(plan, infos, count, chosen, error);
+  const size_t chosen = first_accepting(infos, count, name);
+  const rwkv6_status status = explain(plan, infos, count, chosen, name, error);
   if (status) return status;
   if (chosen == count)
-    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel for %s in %s mode:\n%s", plan->device->info.id,
-                      plan->device->info.name, rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode), plan->explanation);
+    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel%s%s for %s in %s mode:\n%s",
+                      plan->device->info.id, plan->device->info.name, name ? " named " : "", name ? name : "",
+                      rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode), plan->explanation);
   plan->variant = variants[chosen];
   return RWKV6_OK;
 }
 
 rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_mode mode,
                                rwkv6_plan **plan, rwkv6_error *error) {
+  return rwkv6_plan_create_variant(device, problem, operation, mode, NULL, plan, error);
+}
+
+rwkv6_status rwkv6_plan_create_variant(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
+                                       rwkv6_mode mode, const char *variant, rwkv6_plan **plan, rwkv6_error *error) {
   if (!plan) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "plan is NULL; allowed: the address of a handle");
   *plan = NULL;
   if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
@@ -80,7 +93,7 @@ rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *proble
   made->problem = resolved;
   made->operation = operation;
   status = own_cu_seqlens(made, error);
-  if (!status) status = choose_variant(made, mode, error);
+  if (!status) status = choose_variant(made, mode, variant, error);
   if (!status) {
     status = made->variant->create(made, error);
     if (status) made->variant = NULL; /* it has cleaned up after itself */

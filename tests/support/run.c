@@ -23,16 +23,7 @@ size_t test_variants(rwkv6_device *device, const test_case *test, rwkv6_operatio
 rwkv6_status test_plan_create(const test_subject *subject, const rwkv6_problem *problem, rwkv6_plan **plan,
                               rwkv6_error *error) {
   const rwkv6_variant *variant = subject->variant;
-  rwkv6_status status = rwkv6_plan_create(subject->device, problem, variant->operation, variant->mode, plan, error);
-  if (status || (*plan)->variant == variant) return status;
-  (*plan)->variant->destroy(*plan);
-  (*plan)->state = NULL;
-  (*plan)->variant = variant;
-  status = variant->create(*plan, error);
-  if (!status) return status;
-  (*plan)->variant = NULL;
-  rwkv6_plan_destroy(plan);
-  return status;
+  return rwkv6_plan_create_variant(subject->device, problem, variant->operation, variant->mode, variant->name, plan, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------- runs */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "plan.h"
 #include "refusal.h"
 
 static void test_version_and_names(void **state) {
@@ -232,6 +233,25 @@ static void test_plan_explains_itself_and_keeps_the_device(void **state) {
   assert_null(plan);
 }
 
+static void test_plan_of_a_named_variant(void **state) {
+  (void)state;
+  const rwkv6_problem problem = one_token();
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_device *device;
+  rwkv6_plan *plan = NULL;
+  assert_int_equal(rwkv6_device_open("cpu", NULL, &device, NULL), RWKV6_OK);
+  assert_int_equal(rwkv6_plan_create_variant(device, &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, "scalar", &plan, &error),
+                   RWKV6_OK);
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  assert_int_equal(rwkv6_plan_get_info(plan, &info, NULL), RWKV6_OK);
+  assert_string_equal(info.variant, "scalar");
+  rwkv6_plan_destroy(&plan);
+  check_refusal(rwkv6_plan_create_variant(device, &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, "none", &plan, &error), &error,
+                RWKV6_UNSUPPORTED, "none", "scalar");
+  assert_null(plan);
+  rwkv6_device_close(&device);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_version_and_names),
@@ -245,6 +265,7 @@ int main(void) {
       cmocka_unit_test(test_destroying_nothing),
       cmocka_unit_test(test_plan_refusals),
       cmocka_unit_test(test_plan_explains_itself_and_keeps_the_device),
+      cmocka_unit_test(test_plan_of_a_named_variant),
   };
   return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }
