@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "each.h"
 
-test_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant) {
-  const test_subject subject = {devices->device[device], &devices->info[device], variant,
-                                devices->info[device].kind != RWKV6_KIND_CPU,
-                                test_contains_ignoring_case(devices->info[device].platform, "oclgrind")};
+conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant) {
+  const conform_subject subject = {devices->device[device], &devices->info[device], variant,
+                                   devices->info[device].kind != RWKV6_KIND_CPU,
+                                   test_contains_ignoring_case(devices->info[device].platform, "oclgrind")};
   return subject;
 }
 
-static void check(const test_subject *subject, const test_case *test, const char *about) {
-  test_message message;
-  if (test_check_case(subject, test, &message)) return;
+static void check(const conform_subject *subject, const conform_case *test, const char *about) {
+  conform_message message;
+  if (conform_check_case(subject, test, &message)) return;
   char text[1024];
-  test_describe(subject, test, "test_operations", text, sizeof text);
+  conform_describe(subject, test, "test_operations", text, sizeof text);
   fail_msg("%s: %s\n  %s", about, message.text, text);
 }
 
-static size_t each_mode(const test_devices *devices, size_t device, const test_case *test, rwkv6_operation operation,
+static size_t each_mode(const test_devices *devices, size_t device, const conform_case *test, rwkv6_operation operation,
                         const char *about) {
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-  const size_t count = test_variants(devices->device[device], test, operation, RWKV6_MODE_AUTO, variants);
+  const size_t count = conform_variants(devices->device[device], test, operation, RWKV6_MODE_AUTO, variants);
   for (size_t i = 0; i < count; i++) {
-    const test_subject subject = test_subject_of(devices, device, variants[i]);
+    const conform_subject subject = test_subject_of(devices, device, variants[i]);
     check(&subject, test, about);
   }
   return count;
 }
 
-size_t test_each_variant(const test_devices *devices, const test_case *test, const char *about) {
+size_t test_each_variant(const test_devices *devices, const conform_case *test, const char *about) {
   size_t count = 0;
   for (size_t device = 0; device < devices->count; device++) {
     count += each_mode(devices, device, test, RWKV6_FORWARD, about);

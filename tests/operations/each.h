@@ -4,13 +4,13 @@
 #define RWKV6_TESTS_OPERATIONS_EACH_H
 
 #include "cmocka_all.h"
+#include "conform/run.h"
 #include "devices.h"
-#include "run.h"
 
 /* Both operations (backward where the form has one), both modes, every variant, on every device; returns the number of runs. */
-size_t test_each_variant(const test_devices *devices, const test_case *test, const char *about);
+size_t test_each_variant(const test_devices *devices, const conform_case *test, const char *about);
 
 /* Device buffers on OpenCL devices, host pointers on the CPU path; one run only under Oclgrind. */
-test_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
+conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
 
 #endif

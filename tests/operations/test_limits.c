@@ -32,7 +32,7 @@ static void check_work_group(size_t work_items) {
   snprintf(about, sizeof about, "work-groups of %zu", work_items);
   for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], work_items);
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-    test_case test = test_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
+    conform_case test = conform_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
     test.dtype = shapes[i].dtype;
     test.decay = shapes[i].decay;
     test.sequences = 2;
@@ -63,69 +63,71 @@ static void test_work_group_256(void **state) {
 
 /* --------------------------------------------------------------------------------------------------------------- launches */
 
-static int64_t launches_of(const test_subject *subject, const rwkv6_problem *problem) {
+static int64_t launches_of(const conform_subject *subject, const rwkv6_problem *problem) {
   rwkv6_plan *plan = NULL;
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
-  if (test_plan_create(subject, problem, &plan, &error)) fail_msg("%s", error.message);
+  if (conform_plan_create(subject, problem, &plan, &error)) fail_msg("%s", error.message);
   rwkv6_plan_get_info(plan, &info, NULL);
   rwkv6_plan_destroy(&plan);
   return info.launches;
 }
 
-static void run_call(const test_subject *subject, test_data *data, double budget) {
-  const test_call call = test_call_all(data);
+static void run_call(const conform_subject *subject, conform_data *data, double budget) {
+  const conform_call call = conform_call_all(data);
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  test_data_poison(data);
+  conform_data_poison(data);
   rwkv6_device_set_launch_budget(subject->device, budget);
-  rwkv6_status status = test_plan_create(subject, &data->problem, &plan, &error);
-  if (!status) status = test_run(subject, plan, data, &call, &error);
+  rwkv6_status status = conform_plan_create(subject, &data->problem, &plan, &error);
+  if (!status) status = conform_run(subject, plan, data, &call, &error);
   rwkv6_plan_destroy(&plan);
   if (status) fail_msg("budget %g ms: %s", budget, error.message);
 }
 
-static void fail_split(const test_subject *subject, const test_data *data, double budget, const test_message *message) {
+static void fail_split(const conform_subject *subject, const conform_data *data, double budget,
+                       const conform_message *message) {
   char text[1024];
-  test_describe(subject, &data->test, "test_operations", text, sizeof text);
+  conform_describe(subject, &data->test, "test_operations", text, sizeof text);
   fail_msg("launch budget %g ms: %s\n  %s", budget, message->text, text);
 }
 
 /* Work split over launches: the same bits as in one. */
-static void check_split(const test_subject *subject, test_data *data) {
+static void check_split(const conform_subject *subject, conform_data *data) {
   static const double budgets[] = {1e-9, 0.02, 0.3};
-  test_values whole;
-  test_message message;
+  conform_values whole;
+  conform_message message;
   run_call(subject, data, 1e9);
   const int64_t launches = launches_of(subject, &data->problem);
-  test_values_read(data, &whole);
+  conform_values_read(data, &whole);
   for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
     run_call(subject, data, budgets[i]);
     if (i == 0 && launches_of(subject, &data->problem) <= launches) fail_msg("a budget of 0 splits nothing");
-    if (!test_check_images(data, -1, &message) || !test_check_bits(data, &whole, -1, "split over launches", &message))
+    if (!conform_check_images(data, -1, &message) || !conform_check_bits(data, &whole, -1, "split over launches", &message))
       fail_split(subject, data, budgets[i], &message);
   }
-  test_values_destroy(&whole);
+  conform_values_destroy(&whole);
 }
 
-static void check_split_everywhere(const test_case *test) {
+static void check_split_everywhere(const conform_case *test) {
   for (size_t device = 0; device < devices.count; device++)
     for (int operation = 0; operation < 2; operation++) {
       const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-      const size_t count = test_variants(devices.device[device], test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
+      const size_t count =
+          conform_variants(devices.device[device], test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
       for (size_t i = 0; i < count; i++) {
-        const test_subject subject = test_subject_of(&devices, device, variants[i]);
-        test_data data;
-        test_data_create(&data, test, (rwkv6_operation)operation, false);
+        const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+        conform_data data;
+        conform_data_create(&data, test, (rwkv6_operation)operation, false);
         check_split(&subject, &data);
-        test_data_destroy(&data);
+        conform_data_destroy(&data);
       }
     }
 }
 
 static void test_split_equal_lengths(void **state) {
   (void)state;
-  test_case test = test_case_make(200, 33, 20);
+  conform_case test = conform_case_make(200, 33, 20);
   test.sequences = 2;
   test.heads = 3;
   check_split_everywhere(&test);
@@ -137,10 +139,10 @@ static void test_split_equal_lengths(void **state) {
 /* Sequences that end in earlier launches, or have nothing in any, or end where a launch does. */
 static void test_split_ragged(void **state) {
   (void)state;
-  test_case test = test_case_make(300, 33, 20);
+  conform_case test = conform_case_make(300, 33, 20);
   test.sequences = 17;
   test.ragged = true;
-  test.distribution = TEST_RESETS;
+  test.distribution = CONFORM_RESETS;
   check_split_everywhere(&test);
   test.length = 128;
   test.reverse = true;
@@ -152,12 +154,12 @@ static void test_split_ragged(void **state) {
 
 static void check_segments(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype,
                            int64_t segment_length) {
-  test_case test = test_case_make(1, dim, dim);
+  conform_case test = conform_case_make(1, dim, dim);
   test.dtype = dtype;
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-  const size_t count = test_variants(devices.device[device], &test, RWKV6_BACKWARD, RWKV6_MODE_AUTO, variants);
+  const size_t count = conform_variants(devices.device[device], &test, RWKV6_BACKWARD, RWKV6_MODE_AUTO, variants);
   for (size_t i = 0; i < count; i++) {
-    const test_subject subject = test_subject_of(&devices, device, variants[i]);
+    const conform_subject subject = test_subject_of(&devices, device, variants[i]);
     rwkv6_problem problem;
     rwkv6_plan *plan = NULL;
     rwkv6_error error = RWKV6_ERROR_INIT;
@@ -165,7 +167,7 @@ static void check_segments(size_t device, int64_t sequences, int64_t length, int
     rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * length, heads, dim, dim);
     problem.dtype = dtype;
     problem.segment_length = segment_length;
-    if (test_plan_create(&subject, &problem, &plan, &error)) fail_msg("%s", error.message);
+    if (conform_plan_create(&subject, &problem, &plan, &error)) fail_msg("%s", error.message);
     rwkv6_plan_get_info(plan, &info, NULL);
     rwkv6_plan_destroy(&plan);
     const uint64_t tensor = (uint64_t)(sequences * length * heads * dim) * rwkv6_dtype_size(dtype);
@@ -207,7 +209,7 @@ int main(void) {
       cmocka_unit_test_setup(test_workspace, reset),
   };
   const int failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
-  test_print_ratios();
+  conform_print_ratios();
   test_devices_close(&devices);
   return failed;
 }

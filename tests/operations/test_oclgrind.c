@@ -5,14 +5,14 @@
 static test_devices devices;
 
 static void check(int32_t key_dim, int32_t value_dim, rwkv6_dtype dtype, rwkv6_decay decay, bool reverse) {
-  test_case test = test_case_make(19, key_dim, value_dim);
+  conform_case test = conform_case_make(19, key_dim, value_dim);
   test.sequences = 2;
   test.ragged = true;
   test.dtype = test.w_dtype = dtype;
   test.decay = decay;
   test.reverse = reverse;
-  test.strides = TEST_PADDED;
-  test.distribution = TEST_RESETS;
+  test.strides = CONFORM_PADDED;
+  test.distribution = CONFORM_RESETS;
   test_each_variant(&devices, &test, "tiny");
 }
 
@@ -34,7 +34,7 @@ static void test_work_group_sizes(void **state) {
 /* Checkpoints and carried states, at their smallest. */
 static void test_launches(void **state) {
   (void)state;
-  test_case test = test_case_make(70, 2, 3);
+  conform_case test = conform_case_make(70, 2, 3);
   for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_launch_budget(devices.device[i], 1e-9);
   test_each_variant(&devices, &test, "tiny launches");
 }

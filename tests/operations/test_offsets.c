@@ -27,14 +27,14 @@ static test_devices devices;
 static const rwkv6_tensor_id far_tensors[] = {RWKV6_TENSOR_R, RWKV6_TENSOR_K, RWKV6_TENSOR_V, RWKV6_TENSOR_W, RWKV6_TENSOR_O};
 #define FAR_TENSORS (sizeof far_tensors / sizeof *far_tensors)
 
-static test_case far_case(void) {
-  test_case test = test_case_make(TOKENS, CHANNELS, CHANNELS);
+static conform_case far_case(void) {
+  conform_case test = conform_case_make(TOKENS, CHANNELS, CHANNELS);
   test.dtype = test.w_dtype = RWKV6_BF16;
   test.optional = 0;
   return test;
 }
 
-static rwkv6_problem far_problem(const test_data *data) {
+static rwkv6_problem far_problem(const conform_data *data) {
   rwkv6_problem problem = data->problem;
   const rwkv6_stride apart = {APART, CHANNELS};
   problem.r = problem.k = problem.v = problem.w = problem.o = apart;
@@ -46,22 +46,22 @@ static int64_t place(size_t i, int64_t token) {
   return token * APART + (int64_t)i * SLOT;
 }
 
-static void run_packed(const test_subject *subject, test_data *data) {
-  const test_call call = test_call_all(data);
+static void run_packed(const conform_subject *subject, conform_data *data) {
+  const conform_call call = conform_call_all(data);
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  rwkv6_status status = test_plan_create(subject, &data->problem, &plan, &error);
-  if (!status) status = test_run(subject, plan, data, &call, &error);
+  rwkv6_status status = conform_plan_create(subject, &data->problem, &plan, &error);
+  if (!status) status = conform_run(subject, plan, data, &call, &error);
   rwkv6_plan_destroy(&plan);
   if (status) fail_msg("%s", error.message);
 }
 
-static void compare(const test_data *data, const uint16_t *o, int64_t token, const test_subject *subject) {
-  if (memcmp(o, test_image_pointer(&data->image[RWKV6_TENSOR_O], token * CHANNELS), CHANNELS * sizeof *o))
+static void compare(const conform_data *data, const uint16_t *o, int64_t token, const conform_subject *subject) {
+  if (memcmp(o, conform_image_pointer(&data->image[RWKV6_TENSOR_O], token * CHANNELS), CHANNELS * sizeof *o))
     fail_msg("%s, variant %s: token %d past 2^31 elements differs", subject->info->id, subject->variant->name, (int)token);
 }
 
-static void check_host(const test_subject *subject, test_data *data) {
+static void check_host(const conform_subject *subject, conform_data *data) {
   uint16_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
     printf("no mapping of %zu bytes: host pointers left out\n", BYTES);
@@ -69,18 +69,18 @@ static void check_host(const test_subject *subject, test_data *data) {
   }
   const rwkv6_problem problem = far_problem(data);
   rwkv6_tensors tensors = RWKV6_TENSORS_INIT;
-  tensors.u = test_image_pointer(&data->image[RWKV6_TENSOR_U], 0);
+  tensors.u = conform_image_pointer(&data->image[RWKV6_TENSOR_U], 0);
   for (size_t i = 0; i < FAR_TENSORS; i++) {
-    test_tensors_set(&tensors, (int)far_tensors[i], memory + place(i, 0));
+    conform_tensors_set(&tensors, (int)far_tensors[i], memory + place(i, 0));
     for (int64_t token = 0; token < TOKENS; token++)
-      memcpy(memory + place(i, token), test_image_pointer(&data->image[far_tensors[i]], token * CHANNELS),
+      memcpy(memory + place(i, token), conform_image_pointer(&data->image[far_tensors[i]], token * CHANNELS),
              CHANNELS * sizeof *memory);
   }
   memset(memory + place(4, 0), 0, CHANNELS * sizeof *memory);
   memset(memory + place(4, 1), 0, CHANNELS * sizeof *memory);
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  rwkv6_status status = test_plan_create(subject, &problem, &plan, &error);
+  rwkv6_status status = conform_plan_create(subject, &problem, &plan, &error);
   if (!status) status = rwkv6_run(plan, &tensors, &error);
   rwkv6_plan_destroy(&plan);
   if (status) fail_msg("%s", error.message);
@@ -96,22 +96,22 @@ typedef struct far_buffer {
   cl_mem far, u;
 } far_buffer;
 
-static cl_int fill(const far_buffer *b, const test_data *data) {
+static cl_int fill(const far_buffer *b, const conform_data *data) {
   cl_int code = CL_SUCCESS;
   for (size_t i = 0; i < FAR_TENSORS && !code; i++)
     for (int64_t token = 0; token < TOKENS && !code; token++)
       code = b->cl->EnqueueWriteBuffer(b->queue, b->far, CL_TRUE, (size_t)place(i, token) * sizeof(uint16_t),
                                        CHANNELS * sizeof(uint16_t),
-                                       test_image_pointer(&data->image[far_tensors[i]], token * CHANNELS), 0, NULL, NULL);
+                                       conform_image_pointer(&data->image[far_tensors[i]], token * CHANNELS), 0, NULL, NULL);
   return code ? code
               : b->cl->EnqueueWriteBuffer(b->queue, b->u, CL_TRUE, 0, CHANNELS * sizeof(float),
-                                          test_image_pointer(&data->image[RWKV6_TENSOR_U], 0), 0, NULL, NULL);
+                                          conform_image_pointer(&data->image[RWKV6_TENSOR_U], 0), 0, NULL, NULL);
 }
 
-static rwkv6_status enqueue(const far_buffer *b, const test_subject *subject, const rwkv6_problem *problem,
+static rwkv6_status enqueue(const far_buffer *b, const conform_subject *subject, const rwkv6_problem *problem,
                             rwkv6_error *error) {
   rwkv6_plan *plan = NULL;
-  rwkv6_status status = test_plan_create(subject, problem, &plan, error);
+  rwkv6_status status = conform_plan_create(subject, problem, &plan, error);
   rwkv6_cl_call call = {.queue = b->queue, .problem = problem};
   for (size_t i = 0; i < FAR_TENSORS; i++) {
     call.tensor[far_tensors[i]].buffer = b->far;
@@ -124,7 +124,7 @@ static rwkv6_status enqueue(const far_buffer *b, const test_subject *subject, co
   return status;
 }
 
-static void check_buffer(const test_subject *subject, test_data *data) {
+static void check_buffer(const conform_subject *subject, conform_data *data) {
   if (subject->info->max_allocation < BYTES) {
     printf("%s takes buffers of up to %llu bytes: device buffers left out\n", subject->info->id,
            (unsigned long long)subject->info->max_allocation);
@@ -157,7 +157,7 @@ static void check_buffer(const test_subject *subject, test_data *data) {
 
 #else
 
-static void check_buffer(const test_subject *subject, test_data *data) {
+static void check_buffer(const conform_subject *subject, conform_data *data) {
   (void)subject, (void)data;
 }
 
@@ -165,18 +165,18 @@ static void check_buffer(const test_subject *subject, test_data *data) {
 
 static void test_far_apart(void **state) {
   (void)state;
-  const test_case test = far_case();
+  const conform_case test = far_case();
   for (size_t device = 0; device < devices.count; device++) {
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-    const size_t count = test_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
+    const size_t count = conform_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
     for (size_t i = 0; i < count; i++) {
-      test_subject subject = test_subject_of(&devices, device, variants[i]);
-      test_data data;
-      test_data_create(&data, &test, RWKV6_FORWARD, false);
+      conform_subject subject = test_subject_of(&devices, device, variants[i]);
+      conform_data data;
+      conform_data_create(&data, &test, RWKV6_FORWARD, false);
       run_packed(&subject, &data);
       check_host(&subject, &data);
       if (subject.buffers) check_buffer(&subject, &data);
-      test_data_destroy(&data);
+      conform_data_destroy(&data);
     }
   }
 }

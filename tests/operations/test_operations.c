@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "cmocka_all.h"
+#include "conform/run.h"
+#include "conform/selection.h"
 #include "devices.h"
-#include "run.h"
-#include "selection.h"
 
 typedef struct options {
   const char *program;
@@ -33,15 +33,15 @@ static options chosen = {.every = 1, .cases = 8, .work = 4e6, .mode = RWKV6_MODE
 typedef struct work_item {
   rwkv6_device *device;
   const rwkv6_device_info *info;
-  test_specialization specialization;
+  conform_specialization specialization;
   char name[192];
 } work_item;
 
-static void check(const test_subject *subject, const test_case *test) {
-  test_message message;
-  if (test_check_case(subject, test, &message)) return;
+static void check(const conform_subject *subject, const conform_case *test) {
+  conform_message message;
+  if (conform_check_case(subject, test, &message)) return;
   char text[1024];
-  test_describe(subject, test, chosen.program, text, sizeof text);
+  conform_describe(subject, test, chosen.program, text, sizeof text);
   fail_msg("%s\n  %s", message.text, text);
 }
 
@@ -56,12 +56,12 @@ static double work_for(const rwkv6_device_info *info) {
 }
 
 /* Returns how many variants took the case. */
-static size_t check_variants(const work_item *item, const test_case *test, rwkv6_operation operation, rwkv6_mode mode,
+static size_t check_variants(const work_item *item, const conform_case *test, rwkv6_operation operation, rwkv6_mode mode,
                              int64_t index) {
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-  const size_t count = test_variants(item->device, test, operation, mode, variants);
+  const size_t count = conform_variants(item->device, test, operation, mode, variants);
   for (size_t i = 0; i < count; i++) {
-    const test_subject subject = {item->device, item->info, variants[i], wants_buffers(item->info, index), false};
+    const conform_subject subject = {item->device, item->info, variants[i], wants_buffers(item->info, index), false};
     check(&subject, test);
   }
   return count;
@@ -70,7 +70,7 @@ static size_t check_variants(const work_item *item, const test_case *test, rwkv6
 static void test_one_specialization(void **state) {
   const work_item *item = *state;
   for (int64_t index = 0; index < chosen.cases; index++) {
-    const test_case test = test_select_case(&item->specialization, index, work_for(item->info));
+    const conform_case test = conform_select_case(&item->specialization, index, work_for(item->info));
     for (int operation = 0; operation < 2; operation++) {
       if (operation == RWKV6_BACKWARD && test.decay == RWKV6_DECAY_FACTOR) continue;
       size_t count = check_variants(item, &test, (rwkv6_operation)operation, RWKV6_MODE_RECURRENT, index);
@@ -81,8 +81,8 @@ static void test_one_specialization(void **state) {
 }
 
 static int run_all(test_devices *devices) {
-  static test_specialization specializations[TEST_ALL_SPECIALIZATIONS];
-  const size_t count = test_select_specializations(chosen.full, specializations);
+  static conform_specialization specializations[CONFORM_ALL_SPECIALIZATIONS];
+  const size_t count = conform_select_specializations(chosen.full, specializations);
   work_item *items = calloc(count * devices->count, sizeof *items);
   struct CMUnitTest *tests = calloc(count * devices->count, sizeof *tests);
   if (!items || !tests) return 1;
@@ -94,7 +94,7 @@ static int run_all(test_devices *devices) {
       items[n].info = &devices->info[d];
       items[n].specialization = specializations[i];
       snprintf(items[n].name, sizeof items[n].name, "%s (%.60s) %s", devices->info[d].id, devices->info[d].platform,
-               test_specialization_name(&specializations[i], text));
+               conform_specialization_name(&specializations[i], text));
       const struct CMUnitTest test = {items[n].name, test_one_specialization, NULL, NULL, &items[n]};
       tests[n] = test;
     }
@@ -105,22 +105,22 @@ static int run_all(test_devices *devices) {
 }
 
 static int run_one(test_devices *devices) {
-  test_case test = test_case_make(1, 1, 1);
+  conform_case test = conform_case_make(1, 1, 1);
   char wrong[64];
-  if (!test_case_parse(chosen.text, &test, wrong)) {
+  if (!conform_case_parse(chosen.text, &test, wrong)) {
     printf("--case: \"%s\" is not understood\n", wrong);
     return 2;
   }
   int failed = 0;
   for (size_t d = 0; d < devices->count; d++) {
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-    const size_t count = test_variants(devices->device[d], &test, chosen.operation, chosen.mode, variants);
+    const size_t count = conform_variants(devices->device[d], &test, chosen.operation, chosen.mode, variants);
     for (size_t i = 0; i < count; i++) {
       if (chosen.variant && strcmp(chosen.variant, variants[i]->name)) continue;
-      const test_subject subject = {devices->device[d], &devices->info[d], variants[i],
-                                    chosen.buffers && devices->info[d].kind != RWKV6_KIND_CPU, false};
-      test_message message;
-      const bool right = test_check_case(&subject, &test, &message);
+      const conform_subject subject = {devices->device[d], &devices->info[d], variants[i],
+                                       chosen.buffers && devices->info[d].kind != RWKV6_KIND_CPU, false};
+      conform_message message;
+      const bool right = conform_check_case(&subject, &test, &message);
       printf("%s, variant %s: %s\n", devices->info[d].id, variants[i]->name, right ? "passed" : message.text);
       failed |= !right;
     }
@@ -170,7 +170,7 @@ int main(int count, char **arguments) {
   int status = test_devices_open(&devices);
   if (status) return status;
   status = chosen.text ? run_one(&devices) : run_all(&devices);
-  test_print_ratios();
+  conform_print_ratios();
   test_devices_close(&devices);
   return status;
 }

@@ -7,9 +7,9 @@ static test_devices devices;
 /* fla's recurrent backward drops the gradient of the final state: nothing but dfinal_state drives a long memory here. */
 static void test_gradient_of_final_state(void **state) {
   (void)state;
-  test_case test = test_case_make(40, 32, 32);
+  conform_case test = conform_case_make(40, 32, 32);
   test.optional = RWKV6_DFINAL_STATE;
-  test.distribution = TEST_WEAK;
+  test.distribution = CONFORM_WEAK;
   test_each_variant(&devices, &test, "only dfinal_state");
   test.optional = RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE;
   test.length = 0;
@@ -20,7 +20,7 @@ static void test_gradient_of_final_state(void **state) {
 /* fla's recurrent backward gives a wrong dw in reverse. */
 static void test_reverse_dw(void **state) {
   (void)state;
-  test_case test = test_case_make(40, 32, 32);
+  conform_case test = conform_case_make(40, 32, 32);
   test.reverse = true;
   test_each_variant(&devices, &test, "reverse");
   test.sequences = 3;
@@ -31,7 +31,7 @@ static void test_reverse_dw(void **state) {
 /* Several CUDA kernels index the state without the sequence, and are right for a batch of one. */
 static void test_states_of_a_batch(void **state) {
   (void)state;
-  test_case test = test_case_make(3, 32, 32);
+  conform_case test = conform_case_make(3, 32, 32);
   test.sequences = 5;
   test.heads = 3;
   test_each_variant(&devices, &test, "states of 5 sequences");
@@ -40,18 +40,18 @@ static void test_states_of_a_batch(void **state) {
 /* One token at -20000 spoils a difference of cumulative sums, -inf makes it NaN. */
 static void test_spikes_and_resets(void **state) {
   (void)state;
-  test_case test = test_case_make(130, 32, 32);
-  test.distribution = TEST_SPIKES;
+  conform_case test = conform_case_make(130, 32, 32);
+  test.distribution = CONFORM_SPIKES;
   test_each_variant(&devices, &test, "spikes");
-  test.distribution = TEST_RESETS;
+  test.distribution = CONFORM_RESETS;
   test_each_variant(&devices, &test, "resets");
 }
 
 /* Clamped exponents and 1/decay: wrong under strong decay, and at no decay. */
 static void test_no_clamping(void **state) {
   (void)state;
-  test_case test = test_case_make(70, 32, 32);
-  static const test_distribution distributions[] = {TEST_MINUS_8, TEST_MINUS_20, TEST_NONE, TEST_DENORMAL};
+  conform_case test = conform_case_make(70, 32, 32);
+  static const conform_distribution distributions[] = {CONFORM_MINUS_8, CONFORM_MINUS_20, CONFORM_NONE, CONFORM_DENORMAL};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++) {
     test.distribution = distributions[i];
     test_each_variant(&devices, &test, "extreme decay");
@@ -61,25 +61,25 @@ static void test_no_clamping(void **state) {
 /* dw as a suffix sum of r dr - k dk loses a digit for each power of ten of length. */
 static void test_dw_of_a_long_sequence(void **state) {
   (void)state;
-  test_case test = test_case_make(2048, 8, 8);
-  test.distribution = TEST_MINUS_12;
+  conform_case test = conform_case_make(2048, 8, 8);
+  test.distribution = CONFORM_MINUS_12;
   test_each_variant(&devices, &test, "2048 tokens at -12");
-  test.distribution = TEST_ORDINARY;
+  test.distribution = CONFORM_ORDINARY;
   test_each_variant(&devices, &test, "2048 tokens");
 }
 
 /* Loads without a mask: K no power of two, T no multiple of the chunk. The guards are NaN. */
 static void test_odd_dimensions(void **state) {
   (void)state;
-  test_case test = test_case_make(65, 60, 60);
-  test.strides = TEST_PADDED;
+  conform_case test = conform_case_make(65, 60, 60);
+  test.strides = CONFORM_PADDED;
   test_each_variant(&devices, &test, "K = V = 60, T = 65");
 }
 
 /* A grid over 65535 work-groups: 4 x 17000 sequences and heads. */
 static void test_many_heads(void **state) {
   (void)state;
-  test_case test = test_case_make(1, 2, 2);
+  conform_case test = conform_case_make(1, 2, 2);
   test.sequences = 4;
   test.heads = 17000;
   test_each_variant(&devices, &test, "68000 sequences x heads");
@@ -99,7 +99,7 @@ int main(void) {
       cmocka_unit_test(test_many_heads),
   };
   const int failed = cmocka_run_group_tests_name("mistakes of others", tests, NULL, NULL);
-  test_print_ratios();
+  conform_print_ratios();
   test_devices_close(&devices);
   return failed;
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* The default selection holds the combinations that it promises. */
 #include "cmocka_all.h"
-#include "selection.h"
+#include "conform/selection.h"
 #include "tensor.h"
 
 #include <string.h>
 
-static test_specialization selected[TEST_ALL_SPECIALIZATIONS];
+static conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS];
 
 enum { KEY, VALUE, DTYPE, W_DTYPE, DECAY, FIELDS };
 
-static int field(const test_specialization *s, int which) {
+static int field(const conform_specialization *s, int which) {
   const int fields[FIELDS] = {s->key_dim, s->value_dim, (int)s->dtype, s->w_dtype == s->dtype, (int)s->decay};
   return fields[which];
 }
 
 /* Pairs of values of two fields that occur; an fp32 problem has no choice of w and does not count for it. */
 static int count_pairs(size_t count, int a, int b) {
-  int seen[TEST_ALL_SPECIALIZATIONS][2], found = 0;
+  int seen[CONFORM_ALL_SPECIALIZATIONS][2], found = 0;
   for (size_t i = 0; i < count; i++) {
     const int pair[2] = {field(&selected[i], a), field(&selected[i], b)};
     if ((a == W_DTYPE || b == W_DTYPE) && selected[i].dtype == RWKV6_FP32) continue;
@@ -30,7 +30,7 @@ static int count_pairs(size_t count, int a, int b) {
 
 static void test_pairwise(void **state) {
   (void)state;
-  const size_t count = test_select_specializations(false, selected);
+  const size_t count = conform_select_specializations(false, selected);
   assert_true(count <= 60);
   assert_int_equal(count_pairs(count, KEY, DTYPE), 8 * 3);
   assert_int_equal(count_pairs(count, VALUE, DTYPE), 8 * 3);
@@ -46,8 +46,8 @@ static void test_pairwise(void **state) {
 
 static void test_full(void **state) {
   (void)state;
-  const size_t count = test_select_specializations(true, selected);
-  assert_int_equal(count, TEST_ALL_SPECIALIZATIONS);
+  const size_t count = conform_select_specializations(true, selected);
+  assert_int_equal(count, CONFORM_ALL_SPECIALIZATIONS);
   assert_int_equal(count_pairs(count, KEY, VALUE), 64);
   assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 4);
 }
@@ -55,11 +55,11 @@ static void test_full(void **state) {
 /* Over all cases of a default run every length, distribution, stride and direction occurs, and the largest ragged batch. */
 static void test_cases(void **state) {
   (void)state;
-  const size_t count = test_select_specializations(false, selected);
-  int lengths[301] = {0}, distributions[TEST_DISTRIBUTIONS] = {0}, strides[TEST_STRIDES] = {0}, reverse = 0, most = 0;
+  const size_t count = conform_select_specializations(false, selected);
+  int lengths[301] = {0}, distributions[CONFORM_DISTRIBUTIONS] = {0}, strides[CONFORM_STRIDES] = {0}, reverse = 0, most = 0;
   for (size_t i = 0; i < count; i++)
     for (int64_t index = 0; index < 8; index++) {
-      const test_case test = test_select_case(&selected[i], index, 4e6);
+      const conform_case test = conform_select_case(&selected[i], index, 4e6);
       lengths[test.length]++;
       distributions[test.distribution]++;
       strides[test.strides]++;
@@ -68,8 +68,8 @@ static void test_cases(void **state) {
     }
   static const int wanted[] = {1, 15, 16, 17, 63, 64, 65, 300};
   for (int i = 0; i < 8; i++) assert_true(lengths[wanted[i]] >= 4);
-  for (int i = 0; i < TEST_DISTRIBUTIONS; i++) assert_true(distributions[i] >= 4);
-  for (int i = 0; i < TEST_STRIDES; i++) assert_true(strides[i] >= 4);
+  for (int i = 0; i < CONFORM_DISTRIBUTIONS; i++) assert_true(distributions[i] >= 4);
+  for (int i = 0; i < CONFORM_STRIDES; i++) assert_true(strides[i] >= 4);
   assert_true(reverse >= 4 && most >= 1);
 }
 

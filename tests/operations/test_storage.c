@@ -30,7 +30,7 @@ static uint16_t narrow(float value, rwkv6_dtype dtype) {
   return dtype == RWKV6_FP16 ? rwkv6_float_to_fp16(value) : rwkv6_float_to_bf16(value);
 }
 
-static void run(const test_subject *subject, rwkv6_dtype dtype, tensors16 *t, uint32_t optional) {
+static void run(const conform_subject *subject, rwkv6_dtype dtype, tensors16 *t, uint32_t optional) {
   rwkv6_problem problem;
   rwkv6_problem_init(&problem, sizeof problem, SEQUENCES, SEQUENCES, 1, 1, VALUES);
   problem.dtype = problem.w_dtype = dtype;
@@ -42,7 +42,7 @@ static void run(const test_subject *subject, rwkv6_dtype dtype, tensors16 *t, ui
   if (optional & RWKV6_FINAL_STATE) tensors.final_state = t->final;
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  rwkv6_status status = test_plan_create(subject, &problem, &plan, &error);
+  rwkv6_status status = conform_plan_create(subject, &problem, &plan, &error);
   if (!status) status = rwkv6_run(plan, &tensors, &error);
   rwkv6_plan_destroy(&plan);
   if (status) fail_msg("%s", error.message);
@@ -53,7 +53,7 @@ static bool may_be_zero(float value) {
   return fabsf(value) < 0x1p-120f;
 }
 
-static void check_loads(const test_subject *subject, rwkv6_dtype dtype, tensors16 *t) {
+static void check_loads(const conform_subject *subject, rwkv6_dtype dtype, tensors16 *t) {
   memset(t, 0, sizeof *t);
   for (int n = 0; n < SEQUENCES; n++) t->k[n] = narrow(1, dtype);
   for (int i = 0; i < PATTERNS; i++) t->v[i] = (uint16_t)i;
@@ -75,7 +75,7 @@ static float near_pattern(int i, int choice, rwkv6_dtype dtype) {
   return choice % 3 == 2 ? nextafterf(base, -INFINITY) : base;
 }
 
-static void check_stores(const test_subject *subject, rwkv6_dtype dtype, tensors16 *t, int choice) {
+static void check_stores(const conform_subject *subject, rwkv6_dtype dtype, tensors16 *t, int choice) {
   memset(t, 0, sizeof *t);
   for (int n = 0; n < SEQUENCES; n++) t->r[n] = narrow(1, dtype);
   for (int i = 0; i < PATTERNS; i++) t->initial[i] = near_pattern(i, choice, dtype);
@@ -95,13 +95,13 @@ static void check_stores(const test_subject *subject, rwkv6_dtype dtype, tensors
 static void check_dtype(rwkv6_dtype dtype) {
   tensors16 *t = malloc(sizeof *t);
   assert_non_null(t);
-  test_case test = test_case_make(1, 1, VALUES);
+  conform_case test = conform_case_make(1, 1, VALUES);
   test.dtype = test.w_dtype = dtype;
   for (size_t device = 0; device < devices.count; device++) {
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-    const size_t count = test_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
+    const size_t count = conform_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
     for (size_t i = 0; i < count; i++) {
-      const test_subject subject = test_subject_of(&devices, device, variants[i]);
+      const conform_subject subject = test_subject_of(&devices, device, variants[i]);
       check_loads(&subject, dtype, t);
       for (int choice = 0; choice < 6; choice++) check_stores(&subject, dtype, t, choice);
     }

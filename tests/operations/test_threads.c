@@ -11,42 +11,42 @@
 static test_devices devices;
 
 typedef struct job {
-  test_subject subject;
-  test_case test;
+  conform_subject subject;
+  conform_case test;
   bool right;
-  test_message message;
+  conform_message message;
 } job;
 
-static bool run_once(job *work, test_data *data, test_values *values) {
-  const test_call call = test_call_all(data);
+static bool run_once(job *work, conform_data *data, conform_values *values) {
+  const conform_call call = conform_call_all(data);
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  test_data_poison(data);
-  rwkv6_status status = test_plan_create(&work->subject, &data->problem, &plan, &error);
-  if (!status) status = test_run(&work->subject, plan, data, &call, &error);
+  conform_data_poison(data);
+  rwkv6_status status = conform_plan_create(&work->subject, &data->problem, &plan, &error);
+  if (!status) status = conform_run(&work->subject, plan, data, &call, &error);
   rwkv6_plan_destroy(&plan);
-  if (status) return test_fail(&work->message, "%.1000s", error.message);
-  if (values) test_values_read(data, values);
+  if (status) return conform_fail(&work->message, "%.1000s", error.message);
+  if (values) conform_values_read(data, values);
   return true;
 }
 
 static void *run_job(void *argument) {
   job *work = argument;
-  test_data data;
-  test_values first;
-  test_data_create(&data, &work->test, work->subject.variant->operation, false);
+  conform_data data;
+  conform_values first;
+  conform_data_create(&data, &work->test, work->subject.variant->operation, false);
   work->right = run_once(work, &data, &first);
   if (work->right) {
-    const test_terms terms = test_terms_of(&data);
-    test_values expected;
-    test_reference(&data, RWKV6_MODE_RECURRENT, true, &expected);
-    work->right = test_check_values(&data, &terms, &expected, &work->message);
+    const conform_terms terms = conform_terms_of(&data);
+    conform_values expected;
+    conform_reference(&data, RWKV6_MODE_RECURRENT, true, &expected);
+    work->right = conform_check_values(&data, &terms, &expected, &work->message);
     for (int i = 0; i < ROUNDS && work->right; i++)
-      work->right = run_once(work, &data, NULL) && test_check_bits(&data, &first, -1, "another round", &work->message);
-    test_values_destroy(&expected);
-    test_values_destroy(&first);
+      work->right = run_once(work, &data, NULL) && conform_check_bits(&data, &first, -1, "another round", &work->message);
+    conform_values_destroy(&expected);
+    conform_values_destroy(&first);
   }
-  test_data_destroy(&data);
+  conform_data_destroy(&data);
   return NULL;
 }
 
@@ -55,11 +55,11 @@ static void check_device(size_t device, bool buffers) {
   job jobs[THREADS];
   pthread_t threads[THREADS];
   for (int i = 0; i < THREADS; i++) {
-    test_case test = test_case_make(40 + i, i < 2 ? 24 : 20, 28);
+    conform_case test = conform_case_make(40 + i, i < 2 ? 24 : 20, 28);
     test.seed = (uint64_t)i + 1;
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
     const rwkv6_operation operation = i % 2 ? RWKV6_BACKWARD : RWKV6_FORWARD;
-    assert_true(test_variants(devices.device[device], &test, operation, RWKV6_MODE_AUTO, variants) >= 1);
+    assert_true(conform_variants(devices.device[device], &test, operation, RWKV6_MODE_AUTO, variants) >= 1);
     jobs[i].test = test;
     jobs[i].subject = test_subject_of(&devices, device, variants[0]);
     jobs[i].subject.buffers = buffers;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "cmocka_all.h"
-#include "compare.h"
-#include "golden.h"
+#include "conform/compare.h"
+#include "conform/golden.h"
 
 static const char *folder;
 
@@ -12,34 +12,34 @@ static const char *folder;
 #define STORED_ERROR 0x1p-24
 
 static void check_operation(const char *name, rwkv6_operation operation, rwkv6_mode mode, int64_t chunk_length) {
-  test_golden golden;
-  test_values values;
-  test_message message;
+  conform_golden golden;
+  conform_values values;
+  conform_message message;
   int compared = 0;
-  assert_true(test_golden_create(&golden, folder, name, operation, true));
+  assert_true(conform_golden_create(&golden, folder, name, operation, true));
   golden.data.resolved.chunk_length = chunk_length;
-  test_reference(&golden.data, mode, true, &values);
+  conform_reference(&golden.data, mode, true, &values);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!values.of[i] || !golden.expected.of[i]) continue;
     compared++;
-    if (!test_compare(rwkv6_tensor_table[i].name, RWKV6_FP64, values.of[i], golden.expected.of[i],
-                      rwkv6_tensor_elements(&golden.data.resolved, id), rwkv6_tensor_channels(&golden.data.resolved, id),
-                      STORED_ERROR, &message))
+    if (!conform_compare(rwkv6_tensor_table[i].name, RWKV6_FP64, values.of[i], golden.expected.of[i],
+                         rwkv6_tensor_elements(&golden.data.resolved, id), rwkv6_tensor_channels(&golden.data.resolved, id),
+                         STORED_ERROR, &message))
       fail_msg("mode %d, chunk length %d: %s", (int)mode, (int)chunk_length, message.text);
   }
   assert_true(compared >= (operation == RWKV6_FORWARD ? 2 : 5));
-  test_values_destroy(&values);
-  test_golden_destroy(&golden);
+  conform_values_destroy(&values);
+  conform_golden_destroy(&golden);
 }
 
 static void test_case_folder(void **state) {
   const char *name = *state;
   for (int operation = 0; operation < 2; operation++) {
-    test_golden golden;
-    assert_true(test_golden_create(&golden, folder, name, RWKV6_FORWARD, true));
+    conform_golden golden;
+    assert_true(conform_golden_create(&golden, folder, name, RWKV6_FORWARD, true));
     const bool backward = golden.loaded.backward;
-    test_golden_destroy(&golden);
+    conform_golden_destroy(&golden);
     if (operation == RWKV6_BACKWARD && !backward) continue;
     check_operation(name, (rwkv6_operation)operation, RWKV6_MODE_RECURRENT, 0);
     check_operation(name, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, 0);
@@ -48,14 +48,14 @@ static void test_case_folder(void **state) {
 }
 
 int main(int count, char **arguments) {
-  static char names[TEST_MAX_GOLDEN][64];
-  static struct CMUnitTest tests[TEST_MAX_GOLDEN];
+  static char names[CONFORM_MAX_GOLDEN][64];
+  static struct CMUnitTest tests[CONFORM_MAX_GOLDEN];
   if (count != 2) {
     printf("usage: %s FOLDER-OF-GOLDEN-CASES\n", arguments[0]);
     return 2;
   }
   folder = arguments[1];
-  const size_t found = test_golden_names(folder, names, TEST_MAX_GOLDEN);
+  const size_t found = conform_golden_names(folder, names, CONFORM_MAX_GOLDEN);
   for (size_t i = 0; i < found; i++) {
     const struct CMUnitTest test = {names[i], test_case_folder, NULL, NULL, names[i]};
     tests[i] = test;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "cmocka_all.h"
-#include "compare.h"
+#include "conform/compare.h"
 
 #define STEP_OF_W 1e-3
 
@@ -24,41 +24,42 @@ static const gradient_of gradients[] = {
 };
 
 /* sum(values * rows of the image) */
-static double dot(const test_data *data, rwkv6_tensor_id weights, const double *values) {
+static double dot(const conform_data *data, rwkv6_tensor_id weights, const double *values) {
   if (!data->image[weights].memory || !values) return 0;
-  const int64_t channels = rwkv6_tensor_channels(&data->resolved, weights), rows = test_rows(&data->resolved, weights);
+  const int64_t channels = rwkv6_tensor_channels(&data->resolved, weights), rows = conform_rows(&data->resolved, weights);
   double sum = 0;
   for (int64_t row = 0; row < rows; row++)
     for (int64_t c = 0; c < channels; c++)
-      sum += *values++ * test_image_read(&data->image[weights], test_row_offset(&data->resolved, weights, row) + c);
+      sum += *values++ * conform_image_read(&data->image[weights], conform_row_offset(&data->resolved, weights, row) + c);
   return sum;
 }
 
 /* `forward` has the inputs, `backward` has do and dfinal_state. */
-static double loss(const test_data *forward, const test_data *backward) {
-  test_values values;
-  test_reference(forward, RWKV6_MODE_RECURRENT, true, &values);
+static double loss(const conform_data *forward, const conform_data *backward) {
+  conform_values values;
+  conform_reference(forward, RWKV6_MODE_RECURRENT, true, &values);
   const double sum = dot(backward, RWKV6_TENSOR_DO, values.of[RWKV6_TENSOR_O]) +
                      dot(backward, RWKV6_TENSOR_DFINAL_STATE, values.of[RWKV6_TENSOR_FINAL_STATE]);
-  test_values_destroy(&values);
+  conform_values_destroy(&values);
   return sum;
 }
 
-static double difference(test_data *forward, const test_data *backward, rwkv6_tensor_id id, int64_t element, double step) {
-  test_image *image = &forward->image[id];
-  const double middle = test_image_read(image, element);
-  test_image_write(image, element, middle + step);
+static double difference(conform_data *forward, const conform_data *backward, rwkv6_tensor_id id, int64_t element,
+                         double step) {
+  conform_image *image = &forward->image[id];
+  const double middle = conform_image_read(image, element);
+  conform_image_write(image, element, middle + step);
   const double above = loss(forward, backward);
-  test_image_write(image, element, middle - step);
+  conform_image_write(image, element, middle - step);
   const double below = loss(forward, backward);
-  test_image_write(image, element, middle);
+  conform_image_write(image, element, middle);
   return (above - below) / (2 * step);
 }
 
-static double derivative(test_data *forward, const test_data *backward, rwkv6_tensor_id id, int64_t element) {
+static double derivative(conform_data *forward, const conform_data *backward, rwkv6_tensor_id id, int64_t element) {
   if (id != RWKV6_TENSOR_W) return difference(forward, backward, id, element, 1);
   /* At an infinite w nothing moves: the gradient is exactly 0. */
-  if (isinf(test_image_read(&forward->image[id], element))) return 0;
+  if (isinf(conform_image_read(&forward->image[id], element))) return 0;
   const double near = difference(forward, backward, id, element, STEP_OF_W);
   const double far = difference(forward, backward, id, element, 2 * STEP_OF_W);
   return (4 * near - far) / 3;
@@ -66,63 +67,63 @@ static double derivative(test_data *forward, const test_data *backward, rwkv6_te
 
 /* Relative to the norm of a gradient: truncation (w only), and rounding of two losses that are nearly the same. The losses are
  * sums of terms around 1. */
-static double allowed_error(const test_data *forward, const test_data *backward, gradient_of pair, const double *analytic,
+static double allowed_error(const conform_data *forward, const conform_data *backward, gradient_of pair, const double *analytic,
                             int64_t elements) {
   const double rounding = 64 * 0x1p-53 * (1 + fabs(loss(forward, backward))) * sqrt((double)elements);
   const bool linear = pair.input != RWKV6_TENSOR_W;
-  const double norm = fmax(test_measure(analytic, analytic, elements).norm, 0x1p-100);
+  const double norm = fmax(conform_measure(analytic, analytic, elements).norm, 0x1p-100);
   return (linear ? 1e-12 : 1e-10) + rounding / (linear ? 1 : STEP_OF_W) / norm;
 }
 
-static void check_tensor(test_data *forward, const test_data *backward, gradient_of pair, const double *analytic,
-                         const test_case *test, const char *mode) {
+static void check_tensor(conform_data *forward, const conform_data *backward, gradient_of pair, const double *analytic,
+                         const conform_case *test, const char *mode) {
   const int64_t channels = rwkv6_tensor_channels(&forward->resolved, pair.input);
-  const int64_t rows = test_rows(&forward->resolved, pair.input);
+  const int64_t rows = conform_rows(&forward->resolved, pair.input);
   static double numeric[4096];
   assert_true(rows * channels <= 4096);
   for (int64_t row = 0; row < rows; row++)
     for (int64_t c = 0; c < channels; c++)
       numeric[row * channels + c] =
-          derivative(forward, backward, pair.input, test_row_offset(&forward->resolved, pair.input, row) + c);
-  test_message message;
+          derivative(forward, backward, pair.input, conform_row_offset(&forward->resolved, pair.input, row) + c);
+  conform_message message;
   const double tolerance = allowed_error(forward, backward, pair, analytic, rows * channels);
-  if (!test_compare(rwkv6_tensor_table[pair.gradient].name, RWKV6_FP64, analytic, numeric, rows * channels, channels, tolerance,
-                    &message)) {
-    char line[TEST_CASE_TEXT];
-    fail_msg("%s: %s\n  %s", mode, message.text, test_case_format(test, line));
+  if (!conform_compare(rwkv6_tensor_table[pair.gradient].name, RWKV6_FP64, analytic, numeric, rows * channels, channels,
+                       tolerance, &message)) {
+    char line[CONFORM_CASE_TEXT];
+    fail_msg("%s: %s\n  %s", mode, message.text, conform_case_format(test, line));
   }
 }
 
-static void check_case(const test_case *test) {
-  test_data forward, backward;
-  test_values recurrent, chunk;
-  test_data_create(&forward, test, RWKV6_FORWARD, true);
-  test_data_create(&backward, test, RWKV6_BACKWARD, true);
-  test_reference(&backward, RWKV6_MODE_RECURRENT, true, &recurrent);
-  test_reference(&backward, RWKV6_MODE_CHUNK, true, &chunk);
+static void check_case(const conform_case *test) {
+  conform_data forward, backward;
+  conform_values recurrent, chunk;
+  conform_data_create(&forward, test, RWKV6_FORWARD, true);
+  conform_data_create(&backward, test, RWKV6_BACKWARD, true);
+  conform_reference(&backward, RWKV6_MODE_RECURRENT, true, &recurrent);
+  conform_reference(&backward, RWKV6_MODE_CHUNK, true, &chunk);
   for (size_t i = 0; i < sizeof gradients / sizeof *gradients; i++) {
     if (!recurrent.of[gradients[i].gradient]) continue;
     check_tensor(&forward, &backward, gradients[i], recurrent.of[gradients[i].gradient], test, "recurrent");
     check_tensor(&forward, &backward, gradients[i], chunk.of[gradients[i].gradient], test, "chunk");
   }
-  test_values_destroy(&recurrent);
-  test_values_destroy(&chunk);
-  test_data_destroy(&forward);
-  test_data_destroy(&backward);
+  conform_values_destroy(&recurrent);
+  conform_values_destroy(&chunk);
+  conform_data_destroy(&forward);
+  conform_data_destroy(&backward);
 }
 
-static test_case small_case(void) {
-  test_case test = test_case_make(5, 3, 2);
+static conform_case small_case(void) {
+  conform_case test = conform_case_make(5, 3, 2);
   test.chunk_length = 2;
   return test;
 }
 
 static void check_form(rwkv6_decay decay) {
-  static const test_distribution distributions[] = {TEST_ORDINARY, TEST_WEAK, TEST_MINUS_8, TEST_SPIKES,
-                                                    TEST_RESETS,   TEST_NONE, TEST_STRONG};
+  static const conform_distribution distributions[] = {CONFORM_ORDINARY, CONFORM_WEAK, CONFORM_MINUS_8, CONFORM_SPIKES,
+                                                       CONFORM_RESETS,   CONFORM_NONE, CONFORM_STRONG};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++)
     for (int reverse = 0; reverse < 2; reverse++) {
-      test_case test = small_case();
+      conform_case test = small_case();
       test.distribution = distributions[i];
       test.decay = decay;
       test.reverse = reverse;
@@ -145,8 +146,8 @@ static void test_raw_form(void **state) {
 static void test_reset_in_the_middle(void **state) {
   (void)state;
   for (int decay = 0; decay < 2; decay++) {
-    test_case test = small_case();
-    test.distribution = TEST_RESETS;
+    conform_case test = small_case();
+    test.distribution = CONFORM_RESETS;
     test.decay = (rwkv6_decay)decay;
     test.length = 24;
     test.key_dim = 2;
@@ -158,11 +159,11 @@ static void test_reset_in_the_middle(void **state) {
 static void test_ragged_batches(void **state) {
   (void)state;
   for (int reverse = 0; reverse < 2; reverse++) {
-    test_case test = small_case();
+    conform_case test = small_case();
     test.sequences = 4;
     test.ragged = true;
     test.heads = 2;
-    test.strides = TEST_PADDED;
+    test.strides = CONFORM_PADDED;
     test.reverse = reverse;
     test.scale = 1.5;
     test.seed = 50 + (uint64_t)reverse;
@@ -178,7 +179,7 @@ static void test_optional_tensors(void **state) {
     if ((optional & RWKV6_DINITIAL_STATE) && !(optional & RWKV6_INITIAL_STATE)) continue;
     /* the loss counts dfinal_state only if forward has a final state */
     if (!(optional & RWKV6_FINAL_STATE) != !(optional & RWKV6_DFINAL_STATE)) continue;
-    test_case test = small_case();
+    conform_case test = small_case();
     test.optional = optional;
     test.seed = 60 + optional;
     check_case(&test);

@@ -3,32 +3,32 @@
 #include <stdio.h>
 
 #include "cmocka_all.h"
-#include "compare.h"
+#include "conform/compare.h"
 
-static void check_case(const test_case *test, rwkv6_operation operation, rwkv6_mode mode) {
-  test_data data;
-  test_values exact, single;
-  test_message message;
-  test_data_create(&data, test, operation, false);
-  const test_terms terms = test_terms_of(&data);
-  test_reference(&data, RWKV6_MODE_RECURRENT, true, &exact);
-  test_reference(&data, mode, false, &single);
+static void check_case(const conform_case *test, rwkv6_operation operation, rwkv6_mode mode) {
+  conform_data data;
+  conform_values exact, single;
+  conform_message message;
+  conform_data_create(&data, test, operation, false);
+  const conform_terms terms = conform_terms_of(&data);
+  conform_reference(&data, RWKV6_MODE_RECURRENT, true, &exact);
+  conform_reference(&data, mode, false, &single);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!exact.of[i]) continue;
-    if (test_compare(rwkv6_tensor_table[i].name, RWKV6_FP32, single.of[i], exact.of[i],
-                     rwkv6_tensor_elements(&data.resolved, id), rwkv6_tensor_channels(&data.resolved, id),
-                     test_tolerance(&data, &terms, id, exact.of[i]), &message))
+    if (conform_compare(rwkv6_tensor_table[i].name, RWKV6_FP32, single.of[i], exact.of[i],
+                        rwkv6_tensor_elements(&data.resolved, id), rwkv6_tensor_channels(&data.resolved, id),
+                        conform_tolerance(&data, &terms, id, exact.of[i]), &message))
       continue;
-    char line[TEST_CASE_TEXT];
-    fail_msg("mode %d: %s\n  %s", (int)mode, message.text, test_case_format(test, line));
+    char line[CONFORM_CASE_TEXT];
+    fail_msg("mode %d: %s\n  %s", (int)mode, message.text, conform_case_format(test, line));
   }
-  test_values_destroy(&exact);
-  test_values_destroy(&single);
-  test_data_destroy(&data);
+  conform_values_destroy(&exact);
+  conform_values_destroy(&single);
+  conform_data_destroy(&data);
 }
 
-static void check_both_modes(const test_case *test) {
+static void check_both_modes(const conform_case *test) {
   check_case(test, RWKV6_FORWARD, RWKV6_MODE_RECURRENT);
   check_case(test, RWKV6_FORWARD, RWKV6_MODE_CHUNK);
   check_case(test, RWKV6_BACKWARD, RWKV6_MODE_RECURRENT);
@@ -38,10 +38,11 @@ static void check_both_modes(const test_case *test) {
 /* A difference of suffix sums is off by 10 % at -12. */
 static void test_strong_decay(void **state) {
   (void)state;
-  static const test_distribution distributions[] = {TEST_MINUS_8, TEST_MINUS_12, TEST_MINUS_20, TEST_STRONG, TEST_SPIKES};
+  static const conform_distribution distributions[] = {CONFORM_MINUS_8, CONFORM_MINUS_12, CONFORM_MINUS_20, CONFORM_STRONG,
+                                                       CONFORM_SPIKES};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++)
     for (int decay = 0; decay < 2; decay++) {
-      test_case test = test_case_make(4096, 16, 16);
+      conform_case test = conform_case_make(4096, 16, 16);
       test.distribution = distributions[i];
       test.decay = (rwkv6_decay)decay;
       check_both_modes(&test);
@@ -50,9 +51,9 @@ static void test_strong_decay(void **state) {
 
 static void test_16384_tokens(void **state) {
   (void)state;
-  static const test_distribution distributions[] = {TEST_MINUS_12, TEST_ORDINARY, TEST_WEAK, TEST_RESETS};
+  static const conform_distribution distributions[] = {CONFORM_MINUS_12, CONFORM_ORDINARY, CONFORM_WEAK, CONFORM_RESETS};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++) {
-    test_case test = test_case_make(16384, 16, 16);
+    conform_case test = conform_case_make(16384, 16, 16);
     test.distribution = distributions[i];
     check_both_modes(&test);
   }
@@ -61,6 +62,6 @@ static void test_16384_tokens(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_strong_decay), cmocka_unit_test(test_16384_tokens)};
   const int failed = cmocka_run_group_tests_name("long sequences in fp32", tests, NULL, NULL);
-  test_print_ratios();
+  conform_print_ratios();
   return failed;
 }

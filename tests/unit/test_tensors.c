@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "data.h"
+#include "conform/data.h"
 #include "refusal.h"
 
 static rwkv6_device *cpu;
@@ -20,24 +20,24 @@ static int close_cpu(void **state) {
 }
 
 typedef struct fixture {
-  test_data data;
+  conform_data data;
   rwkv6_plan *plan;
   rwkv6_tensors tensors;
 } fixture;
 
-static void set_up(fixture *f, const test_case *test, rwkv6_operation operation, uint32_t checks) {
+static void set_up(fixture *f, const conform_case *test, rwkv6_operation operation, uint32_t checks) {
   rwkv6_error error = RWKV6_ERROR_INIT;
-  test_data_create(&f->data, test, operation, false);
+  conform_data_create(&f->data, test, operation, false);
   f->data.problem.checks = checks;
   if (rwkv6_plan_create(cpu, &f->data.problem, operation, RWKV6_MODE_RECURRENT, &f->plan, &error))
     fail_msg("no plan: %s", error.message);
-  const test_call call = test_call_all(&f->data);
-  f->tensors = test_tensors(&f->data, &call);
+  const conform_call call = conform_call_all(&f->data);
+  f->tensors = conform_tensors(&f->data, &call);
 }
 
 static void tear_down(fixture *f) {
   rwkv6_plan_destroy(&f->plan);
-  test_data_destroy(&f->data);
+  conform_data_destroy(&f->data);
 }
 
 /* The call is refused; inputs and outputs are as they were. */
@@ -46,11 +46,11 @@ static void refused(fixture *f, const char *argument, const char *value) {
   check_refusal(rwkv6_run(f->plan, &f->tensors, &error), &error, RWKV6_INVALID_ARGUMENT, argument, value);
   assert_int_equal(rwkv6_run(f->plan, &f->tensors, NULL), RWKV6_INVALID_ARGUMENT);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
-    test_place place;
-    const test_image *image = &f->data.image[i];
+    conform_place place;
+    const conform_image *image = &f->data.image[i];
     if (!image->memory) continue;
-    const bool right = rwkv6_tensor_table[i].output ? test_image_check_output(image, &f->data.resolved, 0, 0, &place)
-                                                    : test_image_check_input(image, &place);
+    const bool right = rwkv6_tensor_table[i].output ? conform_image_check_output(image, &f->data.resolved, 0, 0, &place)
+                                                    : conform_image_check_input(image, &place);
     if (!right) fail_msg("a refused call (%s) has written %s", argument, rwkv6_tensor_table[i].name);
   }
 }
@@ -68,7 +68,7 @@ static const char *address(const void *pointer) {
 
 /* Each tensor of the operation in turn: missing, then misaligned. */
 static void check_each_pointer(rwkv6_operation operation, rwkv6_dtype dtype) {
-  test_case test = test_case_make(4, 5, 6);
+  conform_case test = conform_case_make(4, 5, 6);
   test.heads = 2;
   test.dtype = dtype;
   fixture f;
@@ -76,18 +76,18 @@ static void check_each_pointer(rwkv6_operation operation, rwkv6_dtype dtype) {
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     char name[64];
     snprintf(name, sizeof name, "tensors.%s", rwkv6_tensor_table[i].name);
-    void *right = test_image_pointer(&f.data.image[i], 0);
+    void *right = conform_image_pointer(&f.data.image[i], 0);
     if (right) {
-      test_tensors_set(&f.tensors, i, NULL);
+      conform_tensors_set(&f.tensors, i, NULL);
       refused(&f, name, "NULL");
-      test_tensors_set(&f.tensors, i, (char *)right + 1);
+      conform_tensors_set(&f.tensors, i, (char *)right + 1);
       refused(&f, name, address((char *)right + 1));
     } else {
       float extra[1024] = {0};
-      test_tensors_set(&f.tensors, i, extra);
+      conform_tensors_set(&f.tensors, i, extra);
       refused(&f, name, address(extra));
     }
-    test_tensors_set(&f.tensors, i, right);
+    conform_tensors_set(&f.tensors, i, right);
   }
   accepted(&f);
   tear_down(&f);
@@ -104,7 +104,7 @@ static void test_missing_extra_misaligned(void **state) {
 /* Tensors that problem.optional leaves out must not be given. */
 static void test_optional_given_but_absent(void **state) {
   (void)state;
-  test_case test = test_case_make(4, 5, 6);
+  conform_case test = conform_case_make(4, 5, 6);
   test.optional = 0;
   float extra[64] = {0};
   fixture f;
@@ -126,7 +126,7 @@ static void test_optional_given_but_absent(void **state) {
 
 static void test_structs(void **state) {
   (void)state;
-  const test_case test = test_case_make(4, 5, 6);
+  const conform_case test = conform_case_make(4, 5, 6);
   fixture f;
   set_up(&f, &test, RWKV6_FORWARD, 0);
   f.tensors.size = 8;
@@ -140,22 +140,22 @@ static void test_structs(void **state) {
 
 /* An output laid over every other tensor in turn, whole and by one element. */
 static void check_overlaps(rwkv6_operation operation) {
-  test_case test = test_case_make(8, 8, 8);
+  conform_case test = conform_case_make(8, 8, 8);
   fixture f;
   set_up(&f, &test, operation, 0);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
     for (int j = 0; j < RWKV6_TENSOR_COUNT; j++) {
-      const test_image *other = &f.data.image[j];
-      if (i == j || !test_is_output(&f.data, i) || !other->memory) continue;
+      const conform_image *other = &f.data.image[j];
+      if (i == j || !conform_is_output(&f.data, i) || !other->memory) continue;
       const bool legal = i == RWKV6_TENSOR_FINAL_STATE && j == RWKV6_TENSOR_INITIAL_STATE;
       const int64_t last = rwkv6_tensor_extent(&f.data.resolved, (rwkv6_tensor_id)j) - 1;
       if (!legal) {
-        test_tensors_set(&f.tensors, i, test_image_pointer(other, 0));
+        conform_tensors_set(&f.tensors, i, conform_image_pointer(other, 0));
         refused(&f, "overlap", rwkv6_tensor_table[i].name);
       }
-      test_tensors_set(&f.tensors, i, test_image_pointer(other, last));
+      conform_tensors_set(&f.tensors, i, conform_image_pointer(other, last));
       refused(&f, "overlap", rwkv6_tensor_table[j].name);
-      test_tensors_set(&f.tensors, i, test_image_pointer(&f.data.image[i], 0));
+      conform_tensors_set(&f.tensors, i, conform_image_pointer(&f.data.image[i], 0));
     }
   accepted(&f);
   tear_down(&f);
@@ -169,10 +169,10 @@ static void test_overlapping_outputs(void **state) {
 
 static void test_state_in_place_is_legal(void **state) {
   (void)state;
-  const test_case test = test_case_make(4, 5, 6);
+  const conform_case test = conform_case_make(4, 5, 6);
   fixture f;
   set_up(&f, &test, RWKV6_FORWARD, 0);
-  f.tensors.final_state = test_image_pointer(&f.data.image[RWKV6_TENSOR_INITIAL_STATE], 0);
+  f.tensors.final_state = conform_image_pointer(&f.data.image[RWKV6_TENSOR_INITIAL_STATE], 0);
   accepted(&f);
   tear_down(&f);
 }
@@ -180,8 +180,8 @@ static void test_state_in_place_is_legal(void **state) {
 /* dr, dk, dv and dw as slices of one fused row: their extents overlap, their elements do not. */
 static void test_fused_outputs_are_legal(void **state) {
   (void)state;
-  test_case test = test_case_make(8, 4, 4);
-  test.strides = TEST_FUSED;
+  conform_case test = conform_case_make(8, 4, 4);
+  test.strides = CONFORM_FUSED;
   fixture f;
   set_up(&f, &test, RWKV6_BACKWARD, 0);
   float fused[8 * 16];
@@ -195,7 +195,7 @@ static void test_fused_outputs_are_legal(void **state) {
 
 static void test_inputs_may_overlap(void **state) {
   (void)state;
-  const test_case test = test_case_make(4, 6, 6);
+  const conform_case test = conform_case_make(4, 6, 6);
   fixture f;
   set_up(&f, &test, RWKV6_FORWARD, 0);
   f.tensors.k = f.tensors.v = f.tensors.r;
@@ -205,19 +205,19 @@ static void test_inputs_may_overlap(void **state) {
 
 /* Writes one bad value into an input of a problem that checks values. */
 static void bad_value(rwkv6_operation operation, rwkv6_decay decay, rwkv6_dtype dtype, int id, double value, const char *text) {
-  test_case test = test_case_make(3, 5, 4);
+  conform_case test = conform_case_make(3, 5, 4);
   test.heads = 2;
   test.decay = decay;
   test.dtype = test.w_dtype = dtype;
-  test.strides = TEST_PADDED;
+  test.strides = CONFORM_PADDED;
   fixture f;
   char name[64];
   snprintf(name, sizeof name, "tensors.%s", rwkv6_tensor_table[id].name);
   set_up(&f, &test, operation, RWKV6_CHECK_VALUES);
-  test_image *image = &f.data.image[id];
+  conform_image *image = &f.data.image[id];
   const int64_t last = rwkv6_tensor_extent(&f.data.resolved, (rwkv6_tensor_id)id) - 1;
-  test_image_write(image, last, value);
-  test_image_keep(image);
+  conform_image_write(image, last, value);
+  conform_image_keep(image);
   refused(&f, name, text);
   tear_down(&f);
 }
@@ -240,13 +240,13 @@ static void test_value_checks(void **state) {
 /* -inf, 0 and both ends of [0, 1] are legal, and NaN in the gaps of strides is nobody's business. */
 static void test_values_at_the_ends(void **state) {
   (void)state;
-  static const test_distribution distributions[] = {TEST_RESETS, TEST_NONE, TEST_SPIKES};
+  static const conform_distribution distributions[] = {CONFORM_RESETS, CONFORM_NONE, CONFORM_SPIKES};
   for (int i = 0; i < 3; i++)
     for (int decay = 0; decay < 3; decay++) {
-      test_case test = test_case_make(40, 5, 4);
+      conform_case test = conform_case_make(40, 5, 4);
       test.distribution = distributions[i];
       test.decay = (rwkv6_decay)decay;
-      test.strides = TEST_PADDED;
+      test.strides = CONFORM_PADDED;
       fixture f;
       set_up(&f, &test, RWKV6_FORWARD, RWKV6_CHECK_VALUES);
       accepted(&f);
@@ -258,12 +258,12 @@ static void test_values_at_the_ends(void **state) {
 static void test_no_tokens(void **state) {
   (void)state;
   for (int operation = 0; operation < 2; operation++) {
-    test_case test = test_case_make(0, 3, 4);
+    conform_case test = conform_case_make(0, 3, 4);
     test.sequences = 2;
     fixture f;
     set_up(&f, &test, (rwkv6_operation)operation, 0);
     for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
-      if (rwkv6_tensor_stride(&f.data.resolved, (rwkv6_tensor_id)i)) test_tensors_set(&f.tensors, i, NULL);
+      if (rwkv6_tensor_stride(&f.data.resolved, (rwkv6_tensor_id)i)) conform_tensors_set(&f.tensors, i, NULL);
     accepted(&f);
     tear_down(&f);
   }

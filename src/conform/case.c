@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "case.h"
+#include "conform/case.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,24 +14,24 @@ static const char *const strides_names[] = {"packed", "padded", "fused", "heads_
 static const char *const decay_names[] = {"log", "raw", "factor", NULL};
 static const char *const dtype_names[] = {"fp32", "fp16", "bf16", NULL};
 
-const char *test_decay_name(rwkv6_decay decay) {
+const char *conform_decay_name(rwkv6_decay decay) {
   return decay_names[decay];
 }
 
-test_case test_case_make(int64_t length, int32_t key_dim, int32_t value_dim) {
-  const test_case test = {.sequences = 1,
-                          .length = length,
-                          .heads = 1,
-                          .key_dim = key_dim,
-                          .value_dim = value_dim,
-                          .optional = TEST_ALL_OPTIONAL,
-                          .segment_length = -1,
-                          .seed = 1};
+conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_dim) {
+  const conform_case test = {.sequences = 1,
+                             .length = length,
+                             .heads = 1,
+                             .key_dim = key_dim,
+                             .value_dim = value_dim,
+                             .optional = CONFORM_ALL_OPTIONAL,
+                             .segment_length = -1,
+                             .seed = 1};
   return test;
 }
 
-const char *test_case_format(const test_case *test, char text[TEST_CASE_TEXT]) {
-  snprintf(text, TEST_CASE_TEXT,
+const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE_TEXT]) {
+  snprintf(text, CONFORM_CASE_TEXT,
            "n=%" PRId64 " t=%" PRId64 " ragged=%d h=%" PRId64 " k=%" PRId32 " v=%" PRId32 " dtype=%s w=%s decay=%s dist=%s "
            "strides=%s reverse=%d optional=%u scale=%.17g chunk=%" PRId64 " segment=%" PRId64 " seed=%" PRIu64,
            test->sequences, test->length, test->ragged, test->heads, test->key_dim, test->value_dim, dtype_names[test->dtype],
@@ -57,7 +57,7 @@ static bool parse_integer(const char *value, int64_t low, int64_t high, int64_t 
 }
 
 /* Words whose value is a name. Returns 1 if understood, 0 if the value is wrong, -1 if the key is none of these. */
-static int parse_named(test_case *test, const char *key, const char *value) {
+static int parse_named(conform_case *test, const char *key, const char *value) {
   int found = 0;
   if (!strcmp(key, "dtype") || !strcmp(key, "w")) {
     if (!parse_name(value, dtype_names, &found)) return 0;
@@ -67,17 +67,17 @@ static int parse_named(test_case *test, const char *key, const char *value) {
     test->decay = (rwkv6_decay)found;
   } else if (!strcmp(key, "dist")) {
     if (!parse_name(value, distribution_names, &found)) return 0;
-    test->distribution = (test_distribution)found;
+    test->distribution = (conform_distribution)found;
   } else if (!strcmp(key, "strides")) {
     if (!parse_name(value, strides_names, &found)) return 0;
-    test->strides = (test_strides)found;
+    test->strides = (conform_strides)found;
   } else {
     return -1;
   }
   return 1;
 }
 
-static bool parse_number(test_case *test, const char *key, const char *value) {
+static bool parse_number(conform_case *test, const char *key, const char *value) {
   int64_t number = 0;
   if (!strcmp(key, "scale")) {
     char *end;
@@ -115,7 +115,7 @@ static bool parse_number(test_case *test, const char *key, const char *value) {
   return true;
 }
 
-bool test_case_parse(const char *text, test_case *test, char wrong[64]) {
+bool conform_case_parse(const char *text, conform_case *test, char wrong[64]) {
   while (*(text += strspn(text, " ,\t"))) {
     const size_t length = strcspn(text, " ,\t");
     snprintf(wrong, 64, "%.*s", (int)(length < 63 ? length : 63), text);
@@ -128,5 +128,5 @@ bool test_case_parse(const char *text, test_case *test, char wrong[64]) {
     const int named = parse_named(test, word, value);
     if (!named || (named < 0 && !parse_number(test, word, value))) return false;
   }
-  return test->sequences >= 1 && test->sequences <= TEST_MAX_SEQUENCES;
+  return test->sequences >= 1 && test->sequences <= CONFORM_MAX_SEQUENCES;
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-#include "selection.h"
+#include "conform/selection.h"
 
 #include <stdio.h>
 
-#include "random.h"
+#include "conform/random.h"
 #include "tensor.h"
 
 static const int32_t dims[8] = {1, 8, 33, 60, 64, 100, 128, 256};
 static const int64_t lengths[8] = {1, 15, 16, 17, 63, 64, 65, 300};
 
-static test_specialization make(int key, int value, rwkv6_dtype dtype, bool w_fp32, int decay) {
-  const test_specialization made = {dims[key], dims[value], dtype, w_fp32 ? RWKV6_FP32 : dtype, (rwkv6_decay)decay};
+static conform_specialization make(int key, int value, rwkv6_dtype dtype, bool w_fp32, int decay) {
+  const conform_specialization made = {dims[key], dims[value], dtype, w_fp32 ? RWKV6_FP32 : dtype, (rwkv6_decay)decay};
   return made;
 }
 
 /* For each type V is K moved round by another distance, so that V too meets every type. The table and the alternation of w were
  * found by search; test_selection.c checks what they promise. */
-static size_t select_pairwise(test_specialization *selected) {
+static size_t select_pairwise(conform_specialization *selected) {
   static const int distance[3] = {3, 6, 0};
   static const int decay[8][3] = {{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {2, 0, 1}, {2, 0, 1}, {0, 2, 1}, {1, 2, 0}, {1, 2, 0}};
   size_t count = 0;
@@ -26,7 +26,7 @@ static size_t select_pairwise(test_specialization *selected) {
   return count;
 }
 
-size_t test_select_specializations(bool full, test_specialization selected[TEST_ALL_SPECIALIZATIONS]) {
+size_t conform_select_specializations(bool full, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]) {
   if (!full) return select_pairwise(selected);
   size_t count = 0;
   for (int key = 0; key < 8; key++)
@@ -37,50 +37,50 @@ size_t test_select_specializations(bool full, test_specialization selected[TEST_
   return count;
 }
 
-const char *test_specialization_name(const test_specialization *specialization, char text[96]) {
+const char *conform_specialization_name(const conform_specialization *specialization, char text[96]) {
   snprintf(text, 96, "K=%d V=%d %s w %s %s", (int)specialization->key_dim, (int)specialization->value_dim,
            rwkv6_dtype_name(specialization->dtype), rwkv6_dtype_name(specialization->w_dtype),
-           test_decay_name(specialization->decay));
+           conform_decay_name(specialization->decay));
   return text;
 }
 
-static double work_of(const test_case *test) {
+static double work_of(const conform_case *test) {
   return (double)(test->sequences * test->length * test->heads) * test->key_dim * test->value_dim;
 }
 
 /* Fewer sequences, then fewer heads, then fewer tokens. */
-static void shrink(test_case *test, double work) {
+static void shrink(conform_case *test, double work) {
   while (work_of(test) > work && test->sequences > 2) test->sequences = test->sequences / 2 + 1;
   if (work_of(test) > work) test->heads = 1;
   if (work_of(test) > work && test->sequences == 2) test->sequences = 1;
   for (int i = 7; i >= 0 && work_of(test) > work; i--) test->length = lengths[i];
 }
 
-test_case test_select_case(const test_specialization *specialization, int64_t index, double work) {
+conform_case conform_select_case(const conform_specialization *specialization, int64_t index, double work) {
   static const int64_t sequences[8] = {1, 2, 3, 5, 17, 1, 4, 9};
   static const double scales[4] = {0, 0, 1, 0.37};
   static const int64_t segments[4] = {0, -1, 64, 100};
-  test_random random = {(uint64_t)(specialization->key_dim * 1000003 + specialization->value_dim * 1009 +
-                                   (int)specialization->dtype * 101 + (int)specialization->w_dtype * 11 +
-                                   (int)specialization->decay)};
-  const int64_t start = test_random_below(&random, 8);
+  conform_random random = {(uint64_t)(specialization->key_dim * 1000003 + specialization->value_dim * 1009 +
+                                      (int)specialization->dtype * 101 + (int)specialization->w_dtype * 11 +
+                                      (int)specialization->decay)};
+  const int64_t start = conform_random_below(&random, 8);
   random.state += (uint64_t)index * 7919;
-  test_case test = test_case_make(lengths[(start + 3 * index) % 8], specialization->key_dim, specialization->value_dim);
-  test.sequences = sequences[test_random_below(&random, 8)];
-  test.ragged = test_random_below(&random, 3) > 0;
-  test.heads = 1 + test_random_below(&random, 3);
+  conform_case test = conform_case_make(lengths[(start + 3 * index) % 8], specialization->key_dim, specialization->value_dim);
+  test.sequences = sequences[conform_random_below(&random, 8)];
+  test.ragged = conform_random_below(&random, 3) > 0;
+  test.heads = 1 + conform_random_below(&random, 3);
   test.dtype = specialization->dtype;
   test.w_dtype = specialization->w_dtype;
   test.decay = specialization->decay;
-  test.distribution = (test_distribution)((start + index + test_random_below(&random, 2) * 5) % TEST_DISTRIBUTIONS);
-  test.strides = (test_strides)test_random_below(&random, TEST_STRIDES);
-  test.reverse = test_random_below(&random, 2);
+  test.distribution = (conform_distribution)((start + index + conform_random_below(&random, 2) * 5) % CONFORM_DISTRIBUTIONS);
+  test.strides = (conform_strides)conform_random_below(&random, CONFORM_STRIDES);
+  test.reverse = conform_random_below(&random, 2);
   /* all of them half of the time, else any combination */
-  test.optional = test_random_below(&random, 2) ? TEST_ALL_OPTIONAL : (uint32_t)test_random_below(&random, 16);
-  test.scale = scales[test_random_below(&random, 4)];
-  test.chunk_length = test_random_below(&random, 3) ? 0 : 1 + test_random_below(&random, 16);
-  test.segment_length = segments[test_random_below(&random, 4)];
-  test.seed = test_random_bits(&random) % 1000000 + 1;
+  test.optional = conform_random_below(&random, 2) ? CONFORM_ALL_OPTIONAL : (uint32_t)conform_random_below(&random, 16);
+  test.scale = scales[conform_random_below(&random, 4)];
+  test.chunk_length = conform_random_below(&random, 3) ? 0 : 1 + conform_random_below(&random, 16);
+  test.segment_length = segments[conform_random_below(&random, 4)];
+  test.seed = conform_random_bits(&random) % 1000000 + 1;
   shrink(&test, work);
   return test;
 }

@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-#include "data.h"
+#include "conform/data.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conform/memory.h"
+#include "conform/random.h"
 #include "problem.h"
-#include "random.h"
-
-static void *allocate(size_t count, size_t size) {
-  void *memory = calloc(count ? count : 1, size);
-  if (memory) return memory;
-  fprintf(stderr, "tests: no memory for %zu elements\n", count);
-  exit(1);
-}
 
 /* ---------------------------------------------------------------------------------------------------------------- shapes */
 
 /* Ragged: sequence 1 is empty, sequence 0 the longest, the others anything between; all of it shuffled by a rotation. */
-static int64_t fill_lengths(const test_case *test, int64_t *cu_seqlens) {
-  test_random random = {test->seed * 977 + 5};
-  const int64_t rotate = test_random_below(&random, test->sequences);
+static int64_t fill_lengths(const conform_case *test, int64_t *cu_seqlens) {
+  conform_random random = {test->seed * 977 + 5};
+  const int64_t rotate = conform_random_below(&random, test->sequences);
   cu_seqlens[0] = 0;
   for (int64_t n = 0; n < test->sequences; n++) {
     const int64_t place = (n + rotate) % test->sequences;
-    int64_t length = test_random_below(&random, test->length + 1);
+    int64_t length = conform_random_below(&random, test->length + 1);
     if (place == 0 || !test->ragged)
       length = test->length;
     else if (place == 1)
@@ -40,27 +33,27 @@ static rwkv6_stride packed_stride(const rwkv6_problem *problem, int64_t channels
   return stride;
 }
 
-static rwkv6_stride chosen_stride(const rwkv6_problem *problem, test_strides strides, int id) {
+static rwkv6_stride chosen_stride(const rwkv6_problem *problem, conform_strides strides, int id) {
   const int64_t channels = rwkv6_tensor_channels(problem, (rwkv6_tensor_id)id);
   rwkv6_stride stride = packed_stride(problem, channels);
   switch (strides) {
-  case TEST_PADDED:
+  case CONFORM_PADDED:
     stride.head = channels + 1 + id % 3;
     stride.token = problem->heads * stride.head + 3 + id;
     break;
-  case TEST_FUSED: stride.token = problem->heads * (3 * (int64_t)problem->key_dim + problem->value_dim); break;
-  case TEST_HEADS_FIRST:
+  case CONFORM_FUSED: stride.token = problem->heads * (3 * (int64_t)problem->key_dim + problem->value_dim); break;
+  case CONFORM_HEADS_FIRST:
     if (problem->tokens == 0) break;
     stride.head = problem->tokens * channels;
     stride.token = channels;
     break;
-  case TEST_PACKED:
-  case TEST_STRIDES: break;
+  case CONFORM_PACKED:
+  case CONFORM_STRIDES: break;
   }
   return stride;
 }
 
-static void set_strides(rwkv6_problem *problem, test_strides strides) {
+static void set_strides(rwkv6_problem *problem, conform_strides strides) {
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
     /* The table gives const access; the problem itself is ours. */
     rwkv6_stride *stride = (rwkv6_stride *)(uintptr_t)rwkv6_tensor_stride(problem, (rwkv6_tensor_id)id);
@@ -68,8 +61,8 @@ static void set_strides(rwkv6_problem *problem, test_strides strides) {
   }
 }
 
-static void fill_problem(test_data *data) {
-  const test_case *test = &data->test;
+static void fill_problem(conform_data *data) {
+  const conform_case *test = &data->test;
   rwkv6_problem *problem = &data->problem;
   const int64_t tokens = fill_lengths(test, data->cu_seqlens);
   rwkv6_problem_init(problem, sizeof *problem, test->sequences, tokens, test->heads, test->key_dim, test->value_dim);
@@ -84,72 +77,72 @@ static void fill_problem(test_data *data) {
   problem->segment_length = test->segment_length;
   data->resolved = *problem;
   set_strides(&data->resolved, test->strides);
-  if (test->strides != TEST_PACKED) set_strides(problem, test->strides);
+  if (test->strides != CONFORM_PACKED) set_strides(problem, test->strides);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- values */
 
 /* Log of a decay factor. The channel number keeps one ordinary channel in the distributions whose other channels vanish, so
  * that no tensor of gradients becomes tiny as a whole. */
-static double draw_decay(test_random *random, test_distribution distribution, int64_t channel) {
-  const double ordinary = -log1p(exp(-test_random_normal(random)));
-  const double choice = test_random_uniform(random);
+static double draw_decay(conform_random *random, conform_distribution distribution, int64_t channel) {
+  const double ordinary = -log1p(exp(-conform_random_normal(random)));
+  const double choice = conform_random_uniform(random);
   switch (distribution) {
-  case TEST_WEAK: return -1e-5 * (0.5 + choice);
-  case TEST_STRONG:
+  case CONFORM_WEAK: return -1e-5 * (0.5 + choice);
+  case CONFORM_STRONG:
     if (channel == 0 || choice < 0.4) return ordinary;
-    return choice < 0.7 ? test_random_between(random, -60, -1) : test_random_between(random, -2500, -100);
-  case TEST_MINUS_8: return -8;
-  case TEST_MINUS_12: return -12;
-  case TEST_MINUS_20: return -20;
-  case TEST_SPIKES: return choice < 0.02 ? -20000 : ordinary;
-  case TEST_RESETS: return choice < 0.05 ? -INFINITY : ordinary;
-  case TEST_NONE: return 0;
-  case TEST_DENORMAL:
-    if (channel % 2 && choice < 0.3) return test_random_between(random, -100, -80);
-    return test_random_between(random, -48, -44);
-  case TEST_ORDINARY:
-  case TEST_DISTRIBUTIONS: break;
+    return choice < 0.7 ? conform_random_between(random, -60, -1) : conform_random_between(random, -2500, -100);
+  case CONFORM_MINUS_8: return -8;
+  case CONFORM_MINUS_12: return -12;
+  case CONFORM_MINUS_20: return -20;
+  case CONFORM_SPIKES: return choice < 0.02 ? -20000 : ordinary;
+  case CONFORM_RESETS: return choice < 0.05 ? -INFINITY : ordinary;
+  case CONFORM_NONE: return 0;
+  case CONFORM_DENORMAL:
+    if (channel % 2 && choice < 0.3) return conform_random_between(random, -100, -80);
+    return conform_random_between(random, -48, -44);
+  case CONFORM_ORDINARY:
+  case CONFORM_DISTRIBUTIONS: break;
   }
   return ordinary;
 }
 
 /* The same decay in the form of the problem; raw has many ways to say "everything" and "nothing". */
-static double decay_in_form(double log_decay, rwkv6_decay form, test_random *random) {
+static double decay_in_form(double log_decay, rwkv6_decay form, conform_random *random) {
   static const double raw_reset[] = {INFINITY, 100, 12};
   static const double raw_none[] = {-INFINITY, -120, -60};
-  const int64_t pick = test_random_below(random, 3);
+  const int64_t pick = conform_random_below(random, 3);
   if (form == RWKV6_DECAY_LOG) return log_decay;
   if (form == RWKV6_DECAY_FACTOR) return exp(log_decay);
   if (log_decay == 0) return raw_none[pick];
   return isinf(log_decay) ? raw_reset[pick] : log(-log_decay);
 }
 
-static double draw(test_random *random, const test_data *data, rwkv6_tensor_id id, int64_t channel, rwkv6_dtype dtype) {
+static double draw(conform_random *random, const conform_data *data, rwkv6_tensor_id id, int64_t channel, rwkv6_dtype dtype) {
   if (id == RWKV6_TENSOR_W) {
     const double log_decay = draw_decay(random, data->test.distribution, channel);
     return decay_in_form(log_decay, data->test.decay, random);
   }
   double value = 0;
   /* A zero would hide a term that is left out or taken twice. */
-  while (test_round(value, dtype) == 0) value = test_random_normal(random) * (id == RWKV6_TENSOR_U ? 0.5 : 1);
+  while (conform_round(value, dtype) == 0) value = conform_random_normal(random) * (id == RWKV6_TENSOR_U ? 0.5 : 1);
   return value;
 }
 
-static void fill_input(test_data *data, rwkv6_tensor_id id) {
-  test_image *image = &data->image[id];
-  test_random random = {data->test.seed * 131 + (uint64_t)id};
+static void fill_input(conform_data *data, rwkv6_tensor_id id) {
+  conform_image *image = &data->image[id];
+  conform_random random = {data->test.seed * 131 + (uint64_t)id};
   const int64_t channels = rwkv6_tensor_channels(&data->resolved, id);
-  const int64_t rows = test_rows(&data->resolved, id);
+  const int64_t rows = conform_rows(&data->resolved, id);
   for (int64_t row = 0; row < rows; row++) {
-    const int64_t offset = test_row_offset(&data->resolved, id, row);
+    const int64_t offset = conform_row_offset(&data->resolved, id, row);
     for (int64_t channel = 0; channel < channels; channel++)
-      test_image_write(image, offset + channel, draw(&random, data, id, channel, image->dtype));
+      conform_image_write(image, offset + channel, draw(&random, data, id, channel, image->dtype));
   }
-  test_image_keep(image);
+  conform_image_keep(image);
 }
 
-void test_data_create(test_data *data, const test_case *test, rwkv6_operation operation, bool wide) {
+void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide) {
   memset(data, 0, sizeof *data);
   data->test = *test;
   data->operation = operation;
@@ -157,32 +150,32 @@ void test_data_create(test_data *data, const test_case *test, rwkv6_operation op
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!rwkv6_tensor_takes_part(&data->resolved, operation, id)) continue;
-    test_image_create(&data->image[i], &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
+    conform_image_create(&data->image[i], &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
     if (!rwkv6_tensor_table[i].output) fill_input(data, id);
   }
 }
 
-void test_data_destroy(test_data *data) {
-  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) test_image_destroy(&data->image[i]);
+void conform_data_destroy(conform_data *data) {
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) conform_image_destroy(&data->image[i]);
 }
 
-bool test_is_output(const test_data *data, int id) {
+bool conform_is_output(const conform_data *data, int id) {
   return rwkv6_tensor_table[id].output && data->image[id].memory;
 }
 
-void test_data_poison(test_data *data) {
+void conform_data_poison(conform_data *data) {
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
-    if (test_is_output(data, i)) test_image_poison(&data->image[i]);
+    if (conform_is_output(data, i)) conform_image_poison(&data->image[i]);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- calls */
 
-test_call test_call_all(const test_data *data) {
-  test_call call = {.problem = data->resolved, .operation = data->operation};
+conform_call conform_call_all(const conform_data *data) {
+  conform_call call = {.problem = data->resolved, .operation = data->operation};
   return call;
 }
 
-void test_sequence_rows(const test_data *data, rwkv6_tensor_id id, int64_t n, int64_t *first, int64_t *last) {
+void conform_sequence_rows(const conform_data *data, rwkv6_tensor_id id, int64_t n, int64_t *first, int64_t *last) {
   const rwkv6_problem *problem = &data->resolved;
   const int64_t state_rows = problem->heads * problem->key_dim;
   switch (rwkv6_tensor_table[id].shape) {
@@ -201,20 +194,20 @@ void test_sequence_rows(const test_data *data, rwkv6_tensor_id id, int64_t n, in
   *last = data->cu_seqlens[n + 1] * problem->heads;
 }
 
-test_call test_call_alone(const test_data *data, int64_t n) {
-  test_call call = test_call_all(data);
+conform_call conform_call_alone(const conform_data *data, int64_t n) {
+  conform_call call = conform_call_all(data);
   call.problem.sequences = 1;
   call.problem.tokens = data->cu_seqlens[n + 1] - data->cu_seqlens[n];
   call.problem.cu_seqlens = NULL;
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     int64_t first, last;
-    test_sequence_rows(data, (rwkv6_tensor_id)i, n, &first, &last);
-    call.offset[i] = first < last ? test_row_offset(&data->resolved, (rwkv6_tensor_id)i, first) : 0;
+    conform_sequence_rows(data, (rwkv6_tensor_id)i, n, &first, &last);
+    call.offset[i] = first < last ? conform_row_offset(&data->resolved, (rwkv6_tensor_id)i, first) : 0;
   }
   return call;
 }
 
-void test_tensors_set(rwkv6_tensors *tensors, int id, void *pointer) {
+void conform_tensors_set(rwkv6_tensors *tensors, int id, void *pointer) {
   switch ((rwkv6_tensor_id)id) {
   case RWKV6_TENSOR_R: tensors->r = pointer; break;
   case RWKV6_TENSOR_K: tensors->k = pointer; break;
@@ -236,10 +229,10 @@ void test_tensors_set(rwkv6_tensors *tensors, int id, void *pointer) {
   }
 }
 
-rwkv6_tensors test_tensors(const test_data *data, const test_call *call) {
+rwkv6_tensors conform_tensors(const conform_data *data, const conform_call *call) {
   rwkv6_tensors tensors = RWKV6_TENSORS_INIT;
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
-    test_tensors_set(&tensors, i, test_image_pointer(&data->image[i], call->offset[i]));
+    conform_tensors_set(&tensors, i, conform_image_pointer(&data->image[i], call->offset[i]));
   if (call->in_place) tensors.initial_state = tensors.final_state;
   return tensors;
 }
@@ -270,27 +263,27 @@ static void pick(rwkv6_operation operation, rwkv6_mode mode, bool use_double, re
 #undef PICK
 }
 
-static void set_view(const test_data *data, int id, test_values *values, rwkv6_view *view) {
+static void set_view(const conform_data *data, int id, conform_values *values, rwkv6_view *view) {
   const rwkv6_problem *problem = &data->resolved;
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, (rwkv6_tensor_id)id);
-  const test_image *image = &data->image[id];
+  const conform_image *image = &data->image[id];
   if (!image->memory) return;
   view->dtype = image->dtype;
-  view->data = test_image_pointer(image, 0);
+  view->data = conform_image_pointer(image, 0);
   if (stride) {
     view->token_stride = stride->token;
     view->head_stride = stride->head;
   }
   if (!rwkv6_tensor_table[id].output) return;
   const int64_t channels = rwkv6_tensor_channels(problem, (rwkv6_tensor_id)id);
-  values->of[id] = allocate((size_t)rwkv6_tensor_elements(problem, (rwkv6_tensor_id)id), sizeof(double));
+  values->of[id] = conform_allocate((size_t)rwkv6_tensor_elements(problem, (rwkv6_tensor_id)id), sizeof(double));
   view->dtype = RWKV6_FP64;
   view->data = values->of[id];
   view->token_stride = problem->heads * channels;
   view->head_stride = channels;
 }
 
-void test_reference(const test_data *data, rwkv6_mode mode, bool use_double, test_values *values) {
+void conform_reference(const conform_data *data, rwkv6_mode mode, bool use_double, conform_values *values) {
   memset(values, 0, sizeof *values);
   rwkv6_reference_call call = {.problem = &data->resolved};
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) set_view(data, i, values, &call.view[i]);
@@ -306,23 +299,23 @@ void test_reference(const test_data *data, rwkv6_mode mode, bool use_double, tes
   free(call.workspace);
 }
 
-void test_values_destroy(test_values *values) {
+void conform_values_destroy(conform_values *values) {
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     free(values->of[i]);
     values->of[i] = NULL;
   }
 }
 
-void test_values_read(const test_data *data, test_values *values) {
+void conform_values_read(const conform_data *data, conform_values *values) {
   memset(values, 0, sizeof *values);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
-    if (!test_is_output(data, i)) continue;
-    const int64_t channels = rwkv6_tensor_channels(&data->resolved, id), rows = test_rows(&data->resolved, id);
-    double *to = values->of[i] = allocate((size_t)(rows * channels), sizeof(double));
+    if (!conform_is_output(data, i)) continue;
+    const int64_t channels = rwkv6_tensor_channels(&data->resolved, id), rows = conform_rows(&data->resolved, id);
+    double *to = values->of[i] = conform_allocate((size_t)(rows * channels), sizeof(double));
     for (int64_t row = 0; row < rows; row++) {
-      const int64_t offset = test_row_offset(&data->resolved, id, row);
-      for (int64_t channel = 0; channel < channels; channel++) *to++ = test_image_read(&data->image[i], offset + channel);
+      const int64_t offset = conform_row_offset(&data->resolved, id, row);
+      for (int64_t channel = 0; channel < channels; channel++) *to++ = conform_image_read(&data->image[i], offset + channel);
     }
   }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run on device memory: one buffer for each image, as a caller of the OpenCL interface would have it. */
-#include "run.h"
+#include "conform/run.h"
 
 #if RWKV6_HAVE_OPENCL
 
@@ -20,14 +20,14 @@ typedef struct buffers {
   cl_mem workspace;
 } buffers;
 
-static size_t image_bytes(const test_image *image) {
+static size_t image_bytes(const conform_image *image) {
   return image->elements * rwkv6_dtype_size(image->dtype);
 }
 
-static cl_int create_buffers(buffers *b, test_data *data, uint64_t workspace) {
+static cl_int create_buffers(buffers *b, conform_data *data, uint64_t workspace) {
   cl_int code = CL_SUCCESS;
   for (int i = 0; i < RWKV6_TENSOR_COUNT && !code; i++) {
-    test_image *image = &data->image[i];
+    conform_image *image = &data->image[i];
     if (!image->memory) continue;
     b->tensor[i] =
         b->cl->CreateBuffer(b->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, image_bytes(image), image->memory, &code);
@@ -50,7 +50,7 @@ static void release_buffers(buffers *b) {
 }
 
 /* Everything comes back, inputs too: they must not have changed on the device either. */
-static cl_int read_back(const buffers *b, test_data *data) {
+static cl_int read_back(const buffers *b, conform_data *data) {
   cl_int code = CL_SUCCESS;
   for (int i = 0; i < RWKV6_TENSOR_COUNT && !code; i++)
     if (b->tensor[i])
@@ -59,7 +59,7 @@ static cl_int read_back(const buffers *b, test_data *data) {
   return code;
 }
 
-static rwkv6_status enqueue(const buffers *b, rwkv6_plan *plan, const test_data *data, const test_call *call,
+static rwkv6_status enqueue(const buffers *b, rwkv6_plan *plan, const conform_data *data, const conform_call *call,
                             rwkv6_error *error) {
   rwkv6_cl_call cl_call = {.queue = b->queue, .problem = &call->problem, .workspace = b->workspace};
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
@@ -70,7 +70,7 @@ static rwkv6_status enqueue(const buffers *b, rwkv6_plan *plan, const test_data 
   return rwkv6_cl_enqueue(plan, &cl_call, error);
 }
 
-rwkv6_status test_run_buffers(rwkv6_plan *plan, test_data *data, const test_call *call, rwkv6_error *error) {
+rwkv6_status conform_run_buffers(rwkv6_plan *plan, conform_data *data, const conform_call *call, rwkv6_error *error) {
   buffers b = {.cl = rwkv6_cl_functions_get(NULL)};
   cl_int code = CL_SUCCESS;
   b.context = rwkv6_cl_context(plan->device);
@@ -89,7 +89,7 @@ rwkv6_status test_run_buffers(rwkv6_plan *plan, test_data *data, const test_call
 
 #include "error.h"
 
-rwkv6_status test_run_buffers(rwkv6_plan *plan, test_data *data, const test_call *call, rwkv6_error *error) {
+rwkv6_status conform_run_buffers(rwkv6_plan *plan, conform_data *data, const conform_call *call, rwkv6_error *error) {
   (void)plan, (void)data, (void)call;
   return rwkv6_fail(error, RWKV6_NO_DEVICE, "built without OpenCL");
 }

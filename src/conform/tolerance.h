@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* How far a result may be from the double reference: derived, not chosen. docs/numerics.md explains every term. */
-#ifndef RWKV6_TESTS_SUPPORT_TOLERANCE_H
-#define RWKV6_TESTS_SUPPORT_TOLERANCE_H
+#ifndef RWKV6_SRC_CONFORM_TOLERANCE_H
+#define RWKV6_SRC_CONFORM_TOLERANCE_H
 
-#include "data.h"
+#include "conform/data.h"
 
 /* What the tolerance needs to know about the values of a case. */
-typedef struct test_terms {
+typedef struct conform_terms {
   double memory;      /* how many tokens a state holds, at most: the largest m with m = 1 + d * m */
   double sensitivity; /* relative error of dw per relative error of exp(w), raw form; 0 in the other forms */
   double first;       /* the same for dinitial_state, which hangs on the first decay of each sequence */
   double expected_norm[RWKV6_TENSOR_COUNT]; /* of each output, were its terms of random sign */
-} test_terms;
+} conform_terms;
 
-test_terms test_terms_of(const test_data *data);
+conform_terms conform_terms_of(const conform_data *data);
 /* Fills expected_norm (condition.c). */
-void test_conditions(const test_data *data, test_terms *terms);
+void conform_conditions(const conform_data *data, conform_terms *terms);
 
 /* Error that fp32 sums and exponentials may leave in this tensor, relative to expected_norm. */
-double test_sum_error(const test_data *data, const test_terms *terms, rwkv6_tensor_id id);
+double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id);
 
 /* The bars of the project: no derived tolerance exceeds them. */
-double test_bar(rwkv6_dtype dtype, rwkv6_tensor_id id);
+double conform_bar(rwkv6_dtype dtype, rwkv6_tensor_id id);
 
 /* Relative error of rounding the exact values to `dtype`. */
-double test_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dtype);
+double conform_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dtype);
 
 /* The allowed relative error of tensor `id`, whose exact values are given. */
-double test_tolerance(const test_data *data, const test_terms *terms, rwkv6_tensor_id id, const double *exact);
+double conform_tolerance(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id, const double *exact);
 
 #endif

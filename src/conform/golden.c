@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L /* opendir */
-#include "golden.h"
+#include "conform/golden.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conform/memory.h"
 #include "error.h"
 #include "problem.h"
 
@@ -14,7 +15,7 @@ static int by_name(const void *a, const void *b) {
   return strcmp(a, b);
 }
 
-size_t test_golden_names(const char *folder, char names[][64], size_t capacity) {
+size_t conform_golden_names(const char *folder, char names[][64], size_t capacity) {
   size_t count = 0;
   DIR *directory = opendir(folder);
   for (const struct dirent *entry; directory && count < capacity && (entry = readdir(directory));) {
@@ -34,9 +35,9 @@ size_t test_golden_names(const char *folder, char names[][64], size_t capacity) 
   return count;
 }
 
-/* The parts of a test_case that the checks look at. */
-static test_case describe(const cli_case *loaded) {
-  test_case test = test_case_make(loaded->problem.tokens, loaded->problem.key_dim, loaded->problem.value_dim);
+/* The parts of a conform_case that the checks look at. */
+static conform_case describe(const cli_case *loaded) {
+  conform_case test = conform_case_make(loaded->problem.tokens, loaded->problem.key_dim, loaded->problem.value_dim);
   test.sequences = loaded->problem.sequences;
   test.heads = loaded->problem.heads;
   test.ragged = loaded->cu_seqlens != NULL;
@@ -49,12 +50,12 @@ static test_case describe(const cli_case *loaded) {
   return test;
 }
 
-static rwkv6_status fill_problem(test_data *data, const cli_case *loaded, rwkv6_operation operation, rwkv6_error *error) {
+static rwkv6_status fill_problem(conform_data *data, const cli_case *loaded, rwkv6_operation operation, rwkv6_error *error) {
   memset(data, 0, sizeof *data);
   data->test = describe(loaded);
   data->operation = operation;
-  if (loaded->problem.sequences > TEST_MAX_SEQUENCES)
-    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "more than %d sequences", TEST_MAX_SEQUENCES);
+  if (loaded->problem.sequences > CONFORM_MAX_SEQUENCES)
+    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "more than %d sequences", CONFORM_MAX_SEQUENCES);
   for (int64_t n = 0; n < loaded->problem.sequences; n++) {
     const rwkv6_sequence sequence = rwkv6_problem_sequence(&loaded->problem, n);
     data->cu_seqlens[n + 1] = sequence.begin + sequence.length;
@@ -64,25 +65,24 @@ static rwkv6_status fill_problem(test_data *data, const cli_case *loaded, rwkv6_
   return rwkv6_problem_resolve(&data->problem, operation, &data->resolved, error);
 }
 
-static void fill_image(test_data *data, const cli_case *loaded, rwkv6_tensor_id id, bool wide) {
-  test_image *image = &data->image[id];
-  test_image_create(image, &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
+static void fill_image(conform_data *data, const cli_case *loaded, rwkv6_tensor_id id, bool wide) {
+  conform_image *image = &data->image[id];
+  conform_image_create(image, &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
   if (rwkv6_tensor_table[id].output) return;
   for (int64_t i = 0; i < rwkv6_tensor_elements(&data->resolved, id); i++)
-    test_image_write(image, i, (double)loaded->tensor[id][i]);
-  test_image_keep(image);
+    conform_image_write(image, i, (double)loaded->tensor[id][i]);
+  conform_image_keep(image);
 }
 
-static void fill_expected(test_golden *golden, rwkv6_tensor_id id) {
+static void fill_expected(conform_golden *golden, rwkv6_tensor_id id) {
   const float *from = golden->loaded.tensor[id];
   if (!rwkv6_tensor_table[id].output || !from) return;
   const int64_t elements = rwkv6_tensor_elements(&golden->data.resolved, id);
-  double *to = golden->expected.of[id] = malloc((size_t)(elements ? elements : 1) * sizeof *to);
-  if (!to) exit(1);
+  double *to = golden->expected.of[id] = conform_allocate((size_t)elements, sizeof *to);
   for (int64_t i = 0; i < elements; i++) to[i] = (double)from[i];
 }
 
-bool test_golden_create(test_golden *golden, const char *folder, const char *name, rwkv6_operation operation, bool wide) {
+bool conform_golden_create(conform_golden *golden, const char *folder, const char *name, rwkv6_operation operation, bool wide) {
   rwkv6_error error = RWKV6_ERROR_INIT;
   char path[1024];
   memset(golden, 0, sizeof *golden);
@@ -102,8 +102,8 @@ bool test_golden_create(test_golden *golden, const char *folder, const char *nam
   return true;
 }
 
-void test_golden_destroy(test_golden *golden) {
-  test_data_destroy(&golden->data);
-  test_values_destroy(&golden->expected);
+void conform_golden_destroy(conform_golden *golden) {
+  conform_data_destroy(&golden->data);
+  conform_values_destroy(&golden->expected);
   cli_case_free(&golden->loaded);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "image.h"
+#include "conform/image.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conform/memory.h"
 #include "half.h"
 
 /* Quiet NaNs with payloads that no computation produces. */
@@ -12,14 +12,7 @@
 #define POISON_16 0x7fe3u
 #define POISON_FP64 0x7ffe1a5ed0f00d5au
 
-static void *allocate(size_t bytes) {
-  void *memory = malloc(bytes);
-  if (memory) return memory;
-  fprintf(stderr, "tests: no memory for %zu bytes\n", bytes);
-  exit(1);
-}
-
-int64_t test_rows(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+int64_t conform_rows(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   switch (rwkv6_tensor_table[id].shape) {
   case RWKV6_SHAPE_HEADS_KEY: return problem->heads;
   case RWKV6_SHAPE_STATE: return problem->sequences * problem->heads * problem->key_dim;
@@ -29,29 +22,29 @@ int64_t test_rows(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return problem->tokens * problem->heads;
 }
 
-int64_t test_row_offset(const rwkv6_problem *problem, rwkv6_tensor_id id, int64_t row) {
+int64_t conform_row_offset(const rwkv6_problem *problem, rwkv6_tensor_id id, int64_t row) {
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
   if (!stride) return row * rwkv6_tensor_channels(problem, id);
   return row / problem->heads * stride->token + row % problem->heads * stride->head;
 }
 
-void test_image_create(test_image *image, const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_dtype dtype) {
+void conform_image_create(conform_image *image, const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_dtype dtype) {
   image->id = id;
   image->dtype = dtype;
-  image->origin = TEST_GUARD_ELEMENTS;
-  image->elements = 2 * TEST_GUARD_ELEMENTS + (size_t)rwkv6_tensor_extent(problem, id);
-  image->memory = allocate(image->elements * rwkv6_dtype_size(image->dtype));
+  image->origin = CONFORM_GUARD_ELEMENTS;
+  image->elements = 2 * CONFORM_GUARD_ELEMENTS + (size_t)rwkv6_tensor_extent(problem, id);
+  image->memory = conform_allocate(image->elements, rwkv6_dtype_size(image->dtype));
   image->before = NULL;
-  test_image_poison(image);
+  conform_image_poison(image);
 }
 
-void test_image_destroy(test_image *image) {
+void conform_image_destroy(conform_image *image) {
   free(image->memory);
   free(image->before);
   image->memory = image->before = NULL;
 }
 
-void test_image_poison(test_image *image) {
+void conform_image_poison(conform_image *image) {
   for (size_t i = 0; i < image->elements; i++) {
     const uint64_t bits64 = POISON_FP64;
     const uint32_t bits32 = POISON_FP32;
@@ -64,19 +57,19 @@ void test_image_poison(test_image *image) {
   }
 }
 
-void test_image_keep(test_image *image) {
+void conform_image_keep(conform_image *image) {
   const size_t bytes = image->elements * rwkv6_dtype_size(image->dtype);
-  if (!image->before) image->before = allocate(bytes);
+  if (!image->before) image->before = conform_allocate(bytes, 1);
   memcpy(image->before, image->memory, bytes);
 }
 
-void *test_image_pointer(const test_image *image, int64_t element) {
+void *conform_image_pointer(const conform_image *image, int64_t element) {
   if (!image->memory) return NULL;
   return image->memory + (int64_t)rwkv6_dtype_size(image->dtype) * ((int64_t)image->origin + element);
 }
 
-void test_image_write(test_image *image, int64_t element, double value) {
-  void *at = test_image_pointer(image, element);
+void conform_image_write(conform_image *image, int64_t element, double value) {
+  void *at = conform_image_pointer(image, element);
   const float narrow = (float)value;
   uint16_t half;
   switch (image->dtype) {
@@ -88,8 +81,8 @@ void test_image_write(test_image *image, int64_t element, double value) {
   memcpy(at, &half, sizeof half);
 }
 
-double test_image_read(const test_image *image, int64_t element) {
-  const void *at = test_image_pointer(image, element);
+double conform_image_read(const conform_image *image, int64_t element) {
+  const void *at = conform_image_pointer(image, element);
   float narrow;
   double wide;
   uint16_t half;
@@ -102,8 +95,8 @@ double test_image_read(const test_image *image, int64_t element) {
   }
 }
 
-bool test_image_is_poison(const test_image *image, int64_t element) {
-  const void *at = test_image_pointer(image, element);
+bool conform_image_is_poison(const conform_image *image, int64_t element) {
+  const void *at = conform_image_pointer(image, element);
   uint64_t bits64;
   uint32_t bits32;
   uint16_t bits16;
@@ -114,25 +107,24 @@ bool test_image_is_poison(const test_image *image, int64_t element) {
   }
 }
 
-bool test_image_check_output(const test_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
-                             test_place *place) {
+bool conform_image_check_output(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
+                                conform_place *place) {
   /* 1: belongs to a row that had to be written */
-  unsigned char *wanted = calloc(image->elements, 1);
-  if (!wanted) exit(1);
+  unsigned char *wanted = conform_allocate(image->elements, 1);
   const size_t channels = (size_t)rwkv6_tensor_channels(problem, image->id);
   for (int64_t row = first; row < last; row++)
-    memset(wanted + image->origin + test_row_offset(problem, image->id, row), 1, channels);
+    memset(wanted + image->origin + conform_row_offset(problem, image->id, row), 1, channels);
   bool right = true;
   for (size_t i = 0; i < image->elements && right; i++) {
     place->element = (int64_t)i - (int64_t)image->origin;
     place->what = wanted[i] ? "not written" : "guard or gap written";
-    right = test_image_is_poison(image, place->element) != (wanted[i] == 1);
+    right = conform_image_is_poison(image, place->element) != (wanted[i] == 1);
   }
   free(wanted);
   return right;
 }
 
-bool test_image_check_input(const test_image *image, test_place *place) {
+bool conform_image_check_input(const conform_image *image, conform_place *place) {
   const size_t size = rwkv6_dtype_size(image->dtype);
   if (!memcmp(image->memory, image->before, image->elements * size)) return true;
   size_t i = 0;
@@ -142,7 +134,7 @@ bool test_image_check_input(const test_image *image, test_place *place) {
   return false;
 }
 
-double test_round(double value, rwkv6_dtype dtype) {
+double conform_round(double value, rwkv6_dtype dtype) {
   switch (dtype) {
   case RWKV6_FP32: return (double)(float)value;
   case RWKV6_FP16: return (double)rwkv6_fp16_to_float(rwkv6_float_to_fp16((float)value));

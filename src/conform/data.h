@@ -1,57 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /* The tensors of a case for one operation, filled from its seed, and the values that the double reference gives for them. */
-#ifndef RWKV6_TESTS_SUPPORT_DATA_H
-#define RWKV6_TESTS_SUPPORT_DATA_H
+#ifndef RWKV6_SRC_CONFORM_DATA_H
+#define RWKV6_SRC_CONFORM_DATA_H
 
-#include "case.h"
-#include "image.h"
+#include "conform/case.h"
+#include "conform/image.h"
 #include "reference/reference.h"
 
 /* Results of a run as packed doubles, row after row; NULL where a tensor does not take part. */
-typedef struct test_values {
+typedef struct conform_values {
   double *of[RWKV6_TENSOR_COUNT];
-} test_values;
+} conform_values;
 
-typedef struct test_data {
-  test_case test;
+typedef struct conform_data {
+  conform_case test;
   rwkv6_operation operation;
-  int64_t cu_seqlens[TEST_MAX_SEQUENCES + 1];
+  int64_t cu_seqlens[CONFORM_MAX_SEQUENCES + 1];
   rwkv6_problem problem;  /* as handed to the library: packed strides are 0 */
   rwkv6_problem resolved; /* the same with every stride filled in */
-  test_image image[RWKV6_TENSOR_COUNT];
-} test_data;
+  conform_image image[RWKV6_TENSOR_COUNT];
+} conform_data;
 
 /* Fills `data` in place (it points into itself: do not copy). `wide`: everything is stored as fp64, nothing is rounded. */
-void test_data_create(test_data *data, const test_case *test, rwkv6_operation operation, bool wide);
-void test_data_destroy(test_data *data);
+void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide);
+void conform_data_destroy(conform_data *data);
 /* Poisons every output again. */
-void test_data_poison(test_data *data);
+void conform_data_poison(conform_data *data);
 
 /* The part of a run that a call computes: a problem and where each tensor starts, in elements of its image. */
-typedef struct test_call {
+typedef struct conform_call {
   rwkv6_problem problem; /* strides filled in */
   rwkv6_operation operation;
   int64_t offset[RWKV6_TENSOR_COUNT];
   bool in_place; /* final_state is the memory of initial_state */
-} test_call;
+} conform_call;
 
-test_call test_call_all(const test_data *data);
+conform_call conform_call_all(const conform_data *data);
 /* Sequence n alone: the same tensors, the same strides, another start. */
-test_call test_call_alone(const test_data *data, int64_t n);
+conform_call conform_call_alone(const conform_data *data, int64_t n);
 
 /* The host pointers of a call. */
-rwkv6_tensors test_tensors(const test_data *data, const test_call *call);
-void test_tensors_set(rwkv6_tensors *tensors, int id, void *pointer);
+rwkv6_tensors conform_tensors(const conform_data *data, const conform_call *call);
+void conform_tensors_set(rwkv6_tensors *tensors, int id, void *pointer);
 
 /* Rows of tensor `id` that belong to sequence n of the whole: [first, last). */
-void test_sequence_rows(const test_data *data, rwkv6_tensor_id id, int64_t n, int64_t *first, int64_t *last);
+void conform_sequence_rows(const conform_data *data, rwkv6_tensor_id id, int64_t n, int64_t *first, int64_t *last);
 
 /* Runs the reference, double or float, on the images and gives what it computed before any rounding to storage. */
-void test_reference(const test_data *data, rwkv6_mode mode, bool use_double, test_values *values);
-void test_values_destroy(test_values *values);
+void conform_reference(const conform_data *data, rwkv6_mode mode, bool use_double, conform_values *values);
+void conform_values_destroy(conform_values *values);
 /* The rows that the images hold now. */
-void test_values_read(const test_data *data, test_values *values);
+void conform_values_read(const conform_data *data, conform_values *values);
 
-bool test_is_output(const test_data *data, int id);
+bool conform_is_output(const conform_data *data, int id);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tolerance.h"
+#include "conform/tolerance.h"
 
 #include <math.h>
 
@@ -23,9 +23,9 @@ typedef struct decay_of {
   double log;    /* its log, -inf included */
 } decay_of;
 
-static decay_of read_decay(const test_data *data, int64_t row, int64_t channel) {
+static decay_of read_decay(const conform_data *data, int64_t row, int64_t channel) {
   const double w =
-      test_image_read(&data->image[RWKV6_TENSOR_W], test_row_offset(&data->resolved, RWKV6_TENSOR_W, row) + channel);
+      conform_image_read(&data->image[RWKV6_TENSOR_W], conform_row_offset(&data->resolved, RWKV6_TENSOR_W, row) + channel);
   decay_of decay = {w, log(w)};
   if (data->test.decay == RWKV6_DECAY_LOG) decay.log = w;
   if (data->test.decay == RWKV6_DECAY_RAW) decay.log = -exp(w);
@@ -51,8 +51,8 @@ static double weighted_mean(weighted total) {
   return total.weights > 0 ? sqrt(total.sum / total.weights) : 0;
 }
 
-static void walk_channel(const test_data *data, int64_t n, int64_t head, int64_t channel, test_terms *terms, weighted *all,
-                         weighted *first) {
+static void walk_channel(const conform_data *data, int64_t n, int64_t head, int64_t channel, conform_terms *terms,
+                         weighted *all, weighted *first) {
   const int64_t heads = data->resolved.heads;
   const int64_t begin = data->cu_seqlens[n], end = data->cu_seqlens[n + 1];
   double memory = 0;
@@ -66,8 +66,8 @@ static void walk_channel(const test_data *data, int64_t n, int64_t head, int64_t
   }
 }
 
-test_terms test_terms_of(const test_data *data) {
-  test_terms terms = {.memory = 1};
+conform_terms conform_terms_of(const conform_data *data) {
+  conform_terms terms = {.memory = 1};
   weighted all = {0, 0}, first = {0, 0};
   for (int64_t n = 0; n < data->resolved.sequences; n++)
     for (int64_t head = 0; head < data->resolved.heads; head++)
@@ -77,7 +77,7 @@ test_terms test_terms_of(const test_data *data) {
     terms.sensitivity = weighted_mean(all);
     terms.first = weighted_mean(first);
   }
-  test_conditions(data, &terms);
+  conform_conditions(data, &terms);
   return terms;
 }
 
@@ -87,7 +87,7 @@ static double sum_of(double n) {
 }
 
 /* A state or its gradient: `memory` additions, and as many factors that are each off by a random part of EXP_ERROR. */
-static double state_error(const test_data *data, const test_terms *terms) {
+static double state_error(const conform_data *data, const conform_terms *terms) {
   /* raw: exp(-exp(w)); a factor d moves by d * |log d| <= 1/e for each relative error of the inner exp */
   const double factor = data->test.decay == RWKV6_DECAY_FACTOR ? 1
                         : data->test.decay == RWKV6_DECAY_RAW  ? 1.37 * EXP_ERROR
@@ -95,7 +95,7 @@ static double state_error(const test_data *data, const test_terms *terms) {
   return sum_of(terms->memory) + (1 + factor / sqrt(3)) * sqrt(terms->memory / 2);
 }
 
-double test_sum_error(const test_data *data, const test_terms *terms, rwkv6_tensor_id id) {
+double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
   const double key = data->resolved.key_dim, value = data->resolved.value_dim;
   const double tokens = (double)data->resolved.tokens;
   const double state = state_error(data, terms);
@@ -117,16 +117,16 @@ static bool is_gradient(rwkv6_tensor_id id) {
   return id != RWKV6_TENSOR_O && id != RWKV6_TENSOR_FINAL_STATE;
 }
 
-double test_bar(rwkv6_dtype dtype, rwkv6_tensor_id id) {
+double conform_bar(rwkv6_dtype dtype, rwkv6_tensor_id id) {
   if (dtype == RWKV6_BF16) return 1.75e-3;
   if (dtype == RWKV6_FP16) return 2.5e-4;
   return is_gradient(id) ? 5e-5 : 1e-5;
 }
 
-double test_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dtype) {
+double conform_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dtype) {
   double sum = 0, norm = 0;
   for (int64_t i = 0; i < elements; i++) {
-    const double off = test_round(exact[i], dtype) - exact[i];
+    const double off = conform_round(exact[i], dtype) - exact[i];
     sum += off * off;
     norm += exact[i] * exact[i];
   }
@@ -134,19 +134,19 @@ double test_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dt
 }
 
 /* How much smaller than its terms the result is; 1 if it is not. */
-static double cancellation(const test_terms *terms, rwkv6_tensor_id id, const double *exact, int64_t elements) {
+static double cancellation(const conform_terms *terms, rwkv6_tensor_id id, const double *exact, int64_t elements) {
   double norm = 0;
   for (int64_t i = 0; i < elements; i++) norm += exact[i] * exact[i];
   return norm > 0 ? fmax(1, terms->expected_norm[id] / sqrt(norm)) : 1;
 }
 
-double test_tolerance(const test_data *data, const test_terms *terms, rwkv6_tensor_id id, const double *exact) {
+double conform_tolerance(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id, const double *exact) {
   const rwkv6_dtype dtype = rwkv6_tensor_dtype(&data->resolved, id);
   const int64_t elements = rwkv6_tensor_elements(&data->resolved, id);
-  const double bar = test_bar(dtype, id);
-  const double sums = test_sum_error(data, terms, id) * cancellation(terms, id, exact, elements);
+  const double bar = conform_bar(dtype, id);
+  const double sums = conform_sum_error(data, terms, id) * cancellation(terms, id, exact, elements);
   if (dtype == RWKV6_FP32) return fmin(sums, bar);
-  const double rounding = test_rounding_error(exact, elements, dtype);
+  const double rounding = conform_rounding_error(exact, elements, dtype);
   const double tolerance = rounding + 2 * sums;
   /* A few elements can round worse than the mean, and gradients under the range of fp16 all do: no bar helps there. */
   return elements < BAR_ELEMENTS || rounding > bar ? tolerance : fmin(tolerance, bar);
