@@ -7,6 +7,16 @@ static rwkv6_status absent(rwkv6_error *error) {
   return rwkv6_fail(error, RWKV6_NO_DEVICE, "no OpenCL: this library was built with -Dopencl=disabled");
 }
 
+rwkv6_status rwkv6_opencl_load_library(const char *path, rwkv6_error *error) {
+  (void)path;
+  return absent(error);
+}
+
+rwkv6_status rwkv6_opencl_load_symbols(rwkv6_opencl_lookup lookup, void *user, rwkv6_error *error) {
+  (void)lookup, (void)user;
+  return absent(error);
+}
+
 rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_error *error) {
   *infos = NULL;
   *count = 0;

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The few things that differ between operating systems and that C11 does not give everywhere: locks, run-once, shared objects.
- */
+/* The few things that differ between operating systems and that C11 does not give everywhere: locks and shared libraries. */
 #ifndef RWKV6_SRC_PLATFORM_H
 #define RWKV6_SRC_PLATFORM_H
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "rwkv6/rwkv6.h"
 
 typedef pthread_mutex_t rwkv6_mutex;
-typedef pthread_once_t rwkv6_once;
-#define RWKV6_ONCE_INIT PTHREAD_ONCE_INIT
+#define RWKV6_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER /* of a static one */
 
 static inline bool rwkv6_mutex_init(rwkv6_mutex *mutex) {
   return pthread_mutex_init(mutex, NULL) == 0;
@@ -23,8 +26,33 @@ static inline void rwkv6_mutex_unlock(rwkv6_mutex *mutex) {
 static inline void rwkv6_mutex_destroy(rwkv6_mutex *mutex) {
   pthread_mutex_destroy(mutex);
 }
-static inline void rwkv6_call_once(rwkv6_once *once, void (*function)(void)) {
-  pthread_once(once, function);
+
+/* Where the OpenCL library is looked for unless the caller gives one; the last is NULL. */
+#ifdef __APPLE__
+#define RWKV6_OPENCL_LIBRARIES                                                                                                 \
+  { "/System/Library/Frameworks/OpenCL.framework/OpenCL", NULL }
+#else
+#define RWKV6_OPENCL_LIBRARIES                                                                                                 \
+  { "libOpenCL.so.1", "libOpenCL.so", NULL }
+#endif
+
+/* NULL if it cannot be opened; rwkv6_library_reason tells why, on the same thread. */
+static inline void *rwkv6_library_open(const char *path) {
+  return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+static inline const char *rwkv6_library_reason(void) {
+  const char *reason = dlerror();
+  return reason ? reason : "unknown reason";
+}
+static inline void rwkv6_library_close(void *library) {
+  dlclose(library);
+}
+/* POSIX lets a function pointer be read through the object pointer that dlsym returns; C does not, hence the copy. */
+static inline rwkv6_opencl_function rwkv6_library_function(void *library, const char *name) {
+  void *symbol = dlsym(library, name);
+  rwkv6_opencl_function function;
+  memcpy(&function, &symbol, sizeof function);
+  return function;
 }
 
 #endif

@@ -137,6 +137,31 @@ typedef struct rwkv6_device_options {
 #define RWKV6_DEVICE_OPTIONS_INIT { sizeof(rwkv6_device_options), NULL, NULL }
 
 /**
+ * Loads the OpenCL library from `path` (a path, or a name for the system's search) instead of from where the system keeps it. Use it
+ * before the first call that needs OpenCL: listing or opening devices, rwkv6_opencl_available. Once a library is in use it
+ * stays for the life of the process.
+ *
+ * Blocks while the library loads. Any thread. Errors: INVALID_ARGUMENT (path NULL or empty, or a library is in use already),
+ * NO_DEVICE (it cannot be opened, or lacks a function of OpenCL 1.2; the text says which). After NO_DEVICE another can be tried;
+ * the system's own is then not looked for.
+ */
+RWKV6_API rwkv6_status rwkv6_opencl_load_library(const char *path, rwkv6_error *error);
+
+/** Any function; cast to the type it has before it is called. */
+typedef void (*rwkv6_opencl_function)(void);
+
+/** The OpenCL function of that name ("clGetPlatformIDs"), NULL if there is none. Must not call this library. */
+typedef rwkv6_opencl_function (*rwkv6_opencl_lookup)(void *user, const char *name);
+
+/**
+ * The same with a function that looks symbols up, for programs that have OpenCL linked in or open it in their own way. `lookup`
+ * is called during this call only, once for each of the functions that this library uses, with `user` as it is.
+ *
+ * Any thread. Errors: as above.
+ */
+RWKV6_API rwkv6_status rwkv6_opencl_load_symbols(rwkv6_opencl_lookup lookup, void *user, rwkv6_error *error);
+
+/**
  * Whether OpenCL can be used in this process: RWKV6_OK, or RWKV6_NO_DEVICE with the reason in `error` (library not found,
  * built without OpenCL, no platform). The first call of this or of any other device function loads the OpenCL library and
  * may block for as long as its drivers take to start. Any thread.

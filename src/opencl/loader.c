@@ -1,54 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 #include "opencl/loader.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "platform.h"
 
-static rwkv6_once once = RWKV6_ONCE_INIT;
+/* All of it under the lock, until `loaded`: `functions` never changes after that. */
+static rwkv6_mutex lock = RWKV6_MUTEX_INIT;
 static rwkv6_cl_functions functions;
 static bool loaded;
-static char reason[256];
+static char reason[512]; /* why the last attempt failed; "" before the first */
 
-/* POSIX lets a function pointer be read through the object pointer that dlsym returns; C does not, hence the copy. */
-static bool find(void *library, const char *name, void *function, size_t size) {
-  void *symbol = dlsym(library, name);
-  if (!symbol) {
-    snprintf(reason, sizeof reason, "the OpenCL library lacks %s", name);
-    return false;
-  }
-  memcpy(function, &symbol, size);
-  return true;
+static rwkv6_status not_loaded(rwkv6_error *error) {
+  return rwkv6_fail(error, RWKV6_NO_DEVICE, "no OpenCL on this machine: %s", reason);
 }
 
-static void *open_library(void) {
-  static const char *const names[] = {"libOpenCL.so.1", "libOpenCL.so", "/System/Library/Frameworks/OpenCL.framework/OpenCL"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    if (library) return library;
-    if (i == 0) snprintf(reason, sizeof reason, "%s", dlerror());
-  }
-  return NULL;
+/* Function pointers are all of one size and representation (the loader of any platform relies on that), hence the copy. */
+static bool find(rwkv6_opencl_lookup lookup, void *user, const char *name, void *function) {
+  const rwkv6_opencl_function found = lookup(user, name);
+  if (!found) snprintf(reason, sizeof reason, "the OpenCL library lacks %s", name);
+  memcpy(function, &found, sizeof found);
+  return found != NULL;
 }
 
-/* The library stays open for the life of the process: drivers do not survive being unloaded. */
-static void load(void) {
-  void *library = open_library();
-  if (!library) return;
+static void load(rwkv6_opencl_lookup lookup, void *user) {
   bool complete = true;
-#define RWKV6_CL_FIND(name) complete = complete && find(library, "cl" #name, &functions.name, sizeof functions.name);
+#define RWKV6_CL_FIND(name) complete = complete && find(lookup, user, "cl" #name, &functions.name);
   RWKV6_CL_FUNCTIONS(RWKV6_CL_FIND)
 #undef RWKV6_CL_FIND
   loaded = complete;
 }
 
+static rwkv6_opencl_function lookup_in_library(void *library, const char *name) {
+  return rwkv6_library_function(library, name);
+}
+
+/* A library that has all functions stays open for the life of the process: drivers do not survive being unloaded. */
+static bool load_library(const char *path) {
+  void *library = rwkv6_library_open(path);
+  if (!library) {
+    snprintf(reason, sizeof reason, "%s", rwkv6_library_reason());
+    return false;
+  }
+  load(lookup_in_library, library);
+  if (!loaded) rwkv6_library_close(library);
+  return true;
+}
+
+/* The reason that stays is that of the first name, unless one of the others could be opened. */
+static void load_default(void) {
+  static const char *const paths[] = RWKV6_OPENCL_LIBRARIES;
+  char first[sizeof reason] = "";
+  for (size_t i = 0; paths[i]; i++) {
+    if (load_library(paths[i])) return;
+    if (i == 0) memcpy(first, reason, sizeof first);
+  }
+  memcpy(reason, first, sizeof reason);
+}
+
 const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error) {
-  rwkv6_call_once(&once, load);
-  if (loaded) return &functions;
-  rwkv6_fail(error, RWKV6_NO_DEVICE, "no OpenCL on this machine: %s", reason);
-  return NULL;
+  rwkv6_mutex_lock(&lock);
+  if (!loaded && !reason[0]) load_default();
+  const bool usable = loaded;
+  if (!usable) not_loaded(error);
+  rwkv6_mutex_unlock(&lock);
+  return usable ? &functions : NULL;
+}
+
+static rwkv6_status load_given(const char *path, rwkv6_opencl_lookup lookup, void *user, rwkv6_error *error) {
+  rwkv6_status status = RWKV6_OK;
+  rwkv6_mutex_lock(&lock);
+  if (loaded) {
+    status = rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                        "an OpenCL library is in use already; allowed: before the first call that needs one");
+  } else {
+    if (lookup)
+      load(lookup, user);
+    else
+      load_library(path);
+    if (!loaded) status = not_loaded(error);
+  }
+  rwkv6_mutex_unlock(&lock);
+  return status;
+}
+
+rwkv6_status rwkv6_opencl_load_library(const char *path, rwkv6_error *error) {
+  if (!path || !*path)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "path is %s; allowed: the path or name of a shared library",
+                      path ? "empty" : "NULL");
+  return load_given(path, NULL, NULL, error);
+}
+
+rwkv6_status rwkv6_opencl_load_symbols(rwkv6_opencl_lookup lookup, void *user, rwkv6_error *error) {
+  if (!lookup) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "lookup is NULL; allowed: a function");
+  return load_given(NULL, lookup, user, error);
 }
 
 const char *rwkv6_cl_error_name(cl_int code) {

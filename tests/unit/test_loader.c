@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* An OpenCL library that the caller gives: refused if it cannot be used, taken once, and the only one from then on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "opencl/loader.h"
+#include "rwkv6/rwkv6.h"
+
+static void check(rwkv6_status status, rwkv6_status expected, const rwkv6_error *error, const char *part) {
+  if (status != expected || error->status != expected || !strstr(error->message, part))
+    fail_msg("%s, expected %s with \"%s\": %s", rwkv6_status_name(status), rwkv6_status_name(expected), part, error->message);
+}
+
+static void test_arguments(void **state) {
+  (void)state;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  check(rwkv6_opencl_load_library(NULL, &error), RWKV6_INVALID_ARGUMENT, &error, "path is NULL");
+  check(rwkv6_opencl_load_library("", &error), RWKV6_INVALID_ARGUMENT, &error, "path is empty");
+  check(rwkv6_opencl_load_symbols(NULL, NULL, &error), RWKV6_INVALID_ARGUMENT, &error, "lookup is NULL");
+}
+
+/* The caller's choice is not passed over for the system's library. */
+static void check_cpu_only(const char *why) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  size_t count = 0;
+  rwkv6_device *device = NULL;
+  check(rwkv6_opencl_available(&error), RWKV6_NO_DEVICE, &error, why);
+  assert_int_equal(rwkv6_device_list(NULL, 0, &count, NULL), RWKV6_OK);
+  assert_int_equal(count, 1);
+  assert_int_equal(rwkv6_device_open("cpu", NULL, &device, NULL), RWKV6_OK);
+  rwkv6_device_close(&device);
+}
+
+static void test_unusable_library(void **state) {
+  (void)state;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  check(rwkv6_opencl_load_library("/nonexistent/libOpenCL.so", &error), RWKV6_NO_DEVICE, &error, "/nonexistent/libOpenCL.so");
+  check_cpu_only("/nonexistent/libOpenCL.so");
+  check(rwkv6_opencl_load_library("libm.so.6", &error), RWKV6_NO_DEVICE, &error, "lacks clGetPlatformIDs");
+  check_cpu_only("lacks clGetPlatformIDs");
+}
+
+#define NAME(name) "cl" #name,
+static const char *const names[] = {RWKV6_CL_FUNCTIONS(NAME)};
+#define COUNT (sizeof names / sizeof *names)
+
+static void never_called(void) {
+  abort();
+}
+
+typedef struct symbols {
+  size_t missing; /* COUNT: none */
+  size_t asked;
+} symbols;
+
+static rwkv6_opencl_function lookup(void *user, const char *name) {
+  symbols *from = user;
+  for (size_t i = 0; i < COUNT; i++)
+    if (strcmp(name, names[i]) == 0) {
+      from->asked++;
+      return i == from->missing ? NULL : never_called;
+    }
+  fail_msg("asked for %s", name);
+  return NULL;
+}
+
+static void test_missing_functions(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT; i++) {
+    symbols from = {i, 0};
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    char part[64] = "lacks ";
+    strcat(part, names[i]);
+    check(rwkv6_opencl_load_symbols(lookup, &from, &error), RWKV6_NO_DEVICE, &error, part);
+    assert_int_equal(from.asked, i + 1);
+    check_cpu_only(part);
+  }
+}
+
+static void test_taken_once(void **state) {
+  (void)state;
+  symbols from = {COUNT, 0};
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  assert_int_equal(rwkv6_opencl_load_symbols(lookup, &from, &error), RWKV6_OK);
+  assert_int_equal(from.asked, COUNT);
+  check(rwkv6_opencl_load_symbols(lookup, &from, &error), RWKV6_INVALID_ARGUMENT, &error, "in use already");
+  check(rwkv6_opencl_load_library("libm.so.6", &error), RWKV6_INVALID_ARGUMENT, &error, "in use already");
+  assert_int_equal(from.asked, COUNT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_arguments), cmocka_unit_test(test_unusable_library),
+                                     cmocka_unit_test(test_missing_functions), cmocka_unit_test(test_taken_once)};
+  return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
+}
