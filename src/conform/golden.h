@@ -4,6 +4,7 @@
 #define RWKV6_SRC_CONFORM_GOLDEN_H
 
 #include "cli/case.h"
+#include "conform/compare.h"
 #include "conform/data.h"
 
 typedef struct conform_golden {
@@ -11,6 +12,24 @@ typedef struct conform_golden {
   conform_data data;
   conform_values expected; /* what the files say; NULL where the case has no such file */
 } conform_golden;
+
+/* ---- from a case in memory */
+
+/* Makes data and expected values for an operation from golden->loaded. `wide`: inputs as fp64. False and a printed reason if it
+ * cannot. */
+bool conform_golden_fill(conform_golden *golden, rwkv6_operation operation, bool wide);
+/* Frees what conform_golden_fill made. */
+void conform_golden_empty(conform_golden *golden);
+/* `got` against the stored results: within `tolerance`, or within the bar of each tensor if that is 0. */
+bool conform_golden_compare(const conform_golden *golden, const conform_values *got, double tolerance,
+                            conform_message *message);
+/* The outputs in the images against the stored results, within the bars; guards, gaps, inputs and unwritten elements too. */
+bool conform_golden_check(const conform_golden *golden, conform_message *message);
+
+/* The files hold the exact values rounded to float. */
+#define CONFORM_GOLDEN_STORED_ERROR 0x1p-24
+
+/* ---- from files */
 
 /* Names of the folders in `folder`, sorted; exits the program if there are none. */
 size_t conform_golden_names(const char *folder, char names[][64], size_t capacity);

@@ -15,15 +15,16 @@ static size_t tensor_bytes(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return (size_t)rwkv6_tensor_elements(problem, id) * rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
 }
 
-static rwkv6_status create_buffer(const rwkv6_device *device, size_t bytes, const char *what, cl_mem *buffer,
+static rwkv6_status create_buffer(const rwkv6_device *device, uint64_t bytes, const char *what, cl_mem *buffer,
                                   rwkv6_error *error) {
-  cl_int code;
-  *buffer = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_WRITE, bytes ? bytes : 8, NULL, &code);
+  cl_int code = CL_INVALID_BUFFER_SIZE; /* what a 32-bit host says to more than its size_t holds */
+  if (bytes <= SIZE_MAX)
+    *buffer = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_WRITE, bytes ? (size_t)bytes : 8, NULL, &code);
   if (code == CL_SUCCESS) return RWKV6_OK;
   *buffer = NULL;
   if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_INVALID_BUFFER_SIZE || code == CL_OUT_OF_RESOURCES)
     return rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
-                      "out of device memory: %zu bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
+                      "out of device memory: %" PRIu64 " bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
                       " of them at most in one buffer (%s)",
                       bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation,
                       rwkv6_cl_error_name(code));

@@ -9,25 +9,10 @@ static test_devices devices;
 static const char *folder;
 
 static void compare(const conform_golden *golden, const conform_subject *subject, const char *name) {
-  const conform_data *data = &golden->data;
-  conform_values got;
   conform_message message;
-  bool right = conform_check_images(data, -1, &message);
-  int compared = 0;
-  conform_values_read(data, &got);
-  for (int i = 0; i < RWKV6_TENSOR_COUNT && right; i++) {
-    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
-    if (!got.of[i] || !golden->expected.of[i]) continue;
-    compared++;
-    right = conform_compare(rwkv6_tensor_table[i].name, data->image[i].dtype, got.of[i], golden->expected.of[i],
-                            rwkv6_tensor_elements(&data->resolved, id), rwkv6_tensor_channels(&data->resolved, id),
-                            conform_bar(data->image[i].dtype, id), &message);
-  }
-  conform_values_destroy(&got);
-  if (!right)
-    fail_msg("%s, %s, variant %s of mode %d: %s\n  again with: RWKV6_TEST_DEVICE=%s conform_golden %s", name, subject->info->id,
-             subject->variant->name, (int)subject->variant->mode, message.text, subject->info->id, folder);
-  assert_true(compared >= (data->operation == RWKV6_FORWARD ? 2 : 5));
+  if (conform_golden_check(golden, &message)) return;
+  fail_msg("%s, %s, variant %s of mode %d: %s\n  again with: RWKV6_TEST_DEVICE=%s test_golden %s", name, subject->info->id,
+           subject->variant->name, (int)subject->variant->mode, message.text, subject->info->id, folder);
 }
 
 static void check_subject(conform_golden *golden, const conform_subject *subject, const char *name) {
