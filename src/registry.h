@@ -6,6 +6,12 @@
 #include "device.h"
 #include "plan.h"
 
+/* How a variant multiplies and adds, which decides how far its results may be off (docs/numerics.md, "Matrix units"). */
+typedef enum rwkv6_arithmetic {
+  RWKV6_ARITHMETIC_FP32, /* products and sums in fp32 */
+  RWKV6_ARITHMETIC_SPLIT /* products of 16-bit matrix units, each operand split in a high and a low part; sums in fp32 */
+} rwkv6_arithmetic;
+
 typedef struct rwkv6_variant {
   const char *name;
   rwkv6_operation operation;
@@ -16,6 +22,7 @@ typedef struct rwkv6_variant {
   rwkv6_status (*create)(rwkv6_plan *plan, rwkv6_error *error);
   void (*destroy)(rwkv6_plan *plan);
   rwkv6_status (*run)(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error);
+  rwkv6_arithmetic arithmetic;
 } rwkv6_variant;
 
 /* NULL-terminated, in the order of preference within a mode. */

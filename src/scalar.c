@@ -58,7 +58,8 @@ static rwkv6_status scalar_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, r
 }
 
 #define SCALAR(name_, operation_, mode_)                                                                                       \
-  static const rwkv6_variant name_ = {"scalar", operation_, mode_, scalar_supports, scalar_create, scalar_destroy, scalar_run}
+  static const rwkv6_variant name_ = {"scalar",      operation_,     mode_,      scalar_supports,                              \
+                                      scalar_create, scalar_destroy, scalar_run, RWKV6_ARITHMETIC_FP32}
 
 SCALAR(recurrent_forward, RWKV6_FORWARD, RWKV6_MODE_RECURRENT);
 SCALAR(recurrent_backward, RWKV6_BACKWARD, RWKV6_MODE_RECURRENT);

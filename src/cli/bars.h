@@ -3,15 +3,15 @@
 #ifndef RWKV6_SRC_CLI_BARS_H
 #define RWKV6_SRC_CLI_BARS_H
 
-#include "tensor.h"
+#include "registry.h"
 
 /*
- * The bar for the relative error of an output tensor of `problem` (checked, with its storage types): a kernel that sums in fp32
- * stays under it, for every decay and length.
+ * The bar for the relative error of an output tensor of `problem` (checked, with its storage types): a variant of that
+ * arithmetic stays under it, for every decay and length.
  */
-double cli_bar(const rwkv6_problem *problem, rwkv6_tensor_id id);
+double cli_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic);
 
-/* The same for a tensor that is stored in fp32. */
+/* The same for sums in fp32 and a tensor that is stored in fp32. */
 double cli_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id);
 
 #endif

@@ -34,19 +34,20 @@ static sums add_up(const float *output, cli_reference reference, int64_t count, 
 }
 
 /* rounding: what the exact answer loses in storage, relative; the fp32 bar is for the sums before it. */
-static double allowed_error(const rwkv6_problem *problem, rwkv6_tensor_id id, double rounding) {
-  const double bar = cli_bar(problem, id);
+static double allowed_error(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic, double rounding) {
+  const double bar = cli_bar(problem, id, arithmetic);
   if (rwkv6_tensor_dtype(problem, id) == RWKV6_FP32) return bar;
   return fmax(bar, rounding * (1.0 + 1e-3) + cli_bar_fp32(problem, id));
 }
 
-cli_comparison cli_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, const float *output, cli_reference reference) {
+cli_comparison cli_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic, const float *output,
+                           cli_reference reference) {
   const sums total = add_up(output, reference, rwkv6_tensor_elements(problem, id), rwkv6_tensor_dtype(problem, id));
   const double norm = sqrt(total.norm);
   const double divisor = norm > SMALLEST_NORM ? norm : SMALLEST_NORM;
   cli_comparison result;
   result.error = sqrt(total.difference) / divisor;
-  result.allowed = allowed_error(problem, id, sqrt(total.rounding) / divisor);
+  result.allowed = allowed_error(problem, id, arithmetic, sqrt(total.rounding) / divisor);
   result.all_zero = total.all_zero && norm > SMALLEST_NORM;
   result.pass = !result.all_zero;
   if (!(result.error <= result.allowed)) result.pass = false; /* so that NaN fails */

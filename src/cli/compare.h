@@ -3,7 +3,7 @@
 #ifndef RWKV6_SRC_CLI_COMPARE_H
 #define RWKV6_SRC_CLI_COMPARE_H
 
-#include "tensor.h"
+#include "registry.h"
 
 /* One of two: reference results of the case (float) or of the double reference. */
 typedef struct cli_reference {
@@ -19,10 +19,12 @@ typedef struct cli_comparison {
 } cli_comparison;
 
 /*
- * Compares an output tensor, widened to float, with its reference; both packed. `problem` is checked and says the storage type.
+ * Compares an output tensor, widened to float, with its reference; both packed. `problem` is checked and says the storage type,
+ * `arithmetic` is that of the variant.
  * The bar is lifted where rounding the exact answer to that type already costs more, as it can in a tensor of few elements.
  * Elements beyond the range of the storage type are right if they are the infinity that rounding gives.
  */
-cli_comparison cli_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, const float *output, cli_reference reference);
+cli_comparison cli_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic, const float *output,
+                           cli_reference reference);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cli/storage.h"
 #include "cli/text.h"
 #include "error.h"
+#include "plan.h"
 
 #define LONG_RUN 5.0 /* seconds, after which a run is not repeated for the sake of its time */
 
@@ -125,6 +126,7 @@ static rwkv6_status run_plan(rwkv6_plan *plan, const rwkv6_tensors *tensors, cli
   if (status) return status;
   result->mode = info.mode;
   result->variant = info.variant;
+  result->arithmetic = plan->variant->arithmetic;
   result->workspace = info.workspace;
   result->launches = info.launches;
   copy_explanation(result->explanation, sizeof result->explanation, info.explanation);

@@ -10,6 +10,7 @@ typedef struct cli_operation_result {
   bool done;
   rwkv6_mode mode;
   const char *variant; /* static string */
+  rwkv6_arithmetic arithmetic;
   char explanation[1024];
   double seconds; /* of one rwkv6_run, copies to and from the device included */
   uint64_t workspace;

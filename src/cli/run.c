@@ -64,7 +64,8 @@ static void compare_all(const cli_case *loaded, const cli_outputs *outputs, cons
     cli_tensor_result *tensor = &result->tensor[id];
     tensor->present = true;
     tensor->from_case = reference.from_case != NULL;
-    tensor->comparison = cli_compare(&loaded->problem, id, outputs->tensor[id], reference);
+    tensor->comparison =
+        cli_compare(&loaded->problem, id, result->operation[operation_of(id)].arithmetic, outputs->tensor[id], reference);
     if (!tensor->comparison.pass) result->outcome = CLI_EXIT_FAILED;
   }
 }

@@ -265,5 +265,5 @@ static bool supports(const rwkv6_device *device, const rwkv6_problem *problem, c
   return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) && length_fits(problem, reason, size);
 }
 
-const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK, supports,
-                                               create,     destroy,        rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK,  supports,
+                                               create,     destroy,        rwkv6_cl_host_run, RWKV6_ARITHMETIC_FP32};

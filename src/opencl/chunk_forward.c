@@ -289,5 +289,5 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-const rwkv6_variant rwkv6_cl_chunk_forward = {"portable", RWKV6_FORWARD, RWKV6_MODE_CHUNK, rwkv6_cl_portable_chunk_supports,
-                                              create,     destroy,       rwkv6_cl_host_run};
+const rwkv6_variant rwkv6_cl_chunk_forward = {"portable", RWKV6_FORWARD, RWKV6_MODE_CHUNK,  rwkv6_cl_portable_chunk_supports,
+                                              create,     destroy,       rwkv6_cl_host_run, RWKV6_ARITHMETIC_FP32};

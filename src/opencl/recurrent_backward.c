@@ -188,4 +188,4 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
 }
 
 const rwkv6_variant rwkv6_cl_recurrent_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_RECURRENT, rwkv6_cl_portable_supports,
-                                                   create,     destroy,        rwkv6_cl_host_run};
+                                                   create,     destroy,        rwkv6_cl_host_run,    RWKV6_ARITHMETIC_FP32};

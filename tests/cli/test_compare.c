@@ -18,7 +18,7 @@ static cli_comparison compare(rwkv6_dtype dtype, const float output[COUNT], cons
   rwkv6_problem_init(&problem, sizeof problem, 1, 2, 2, 2, 2);
   problem.dtype = dtype;
   const cli_reference against = {NULL, reference};
-  return cli_compare(&problem, RWKV6_TENSOR_O, output, against);
+  return cli_compare(&problem, RWKV6_TENSOR_O, RWKV6_ARITHMETIC_FP32, output, against);
 }
 
 static void fill(float output[COUNT], double reference[COUNT], double value) {
