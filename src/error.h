@@ -5,7 +5,9 @@
 
 #include "rwkv6/rwkv6.h"
 
-#ifdef __GNUC__
+#if defined(__MINGW32__) && !defined(__clang__) /* where `printf` means that of Windows' own C library, without %zu */
+#define RWKV6_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
+#elif defined(__GNUC__)
 #define RWKV6_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define RWKV6_PRINTF(text, first)

@@ -1,15 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* The few things that differ between operating systems and that C11 does not give everywhere: locks and shared libraries. */
+/* The few things that differ between operating systems and that C11 does not give everywhere: locks, shared libraries, aligned
+ * memory. platform_windows.c has what is not inline here. */
 #ifndef RWKV6_SRC_PLATFORM_H
 #define RWKV6_SRC_PLATFORM_H
 
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "rwkv6/rwkv6.h"
+
+#ifdef _WIN32
+
+/* An SRWLOCK, which <windows.h> would bring with thousands of other names. */
+typedef struct rwkv6_mutex {
+  void *word;
+} rwkv6_mutex;
+#define RWKV6_MUTEX_INIT                                                                                                       \
+  { NULL } /* of a static one */
+
+bool rwkv6_mutex_init(rwkv6_mutex *mutex);
+void rwkv6_mutex_lock(rwkv6_mutex *mutex);
+void rwkv6_mutex_unlock(rwkv6_mutex *mutex);
+void rwkv6_mutex_destroy(rwkv6_mutex *mutex);
+
+/* Where the OpenCL library is looked for unless the caller gives one; the last is NULL. */
+#define RWKV6_OPENCL_LIBRARIES                                                                                                 \
+  { "OpenCL.dll", NULL }
+
+/* NULL if it cannot be opened; rwkv6_library_reason tells why, on the same thread. */
+void *rwkv6_library_open(const char *path);
+const char *rwkv6_library_reason(void);
+void rwkv6_library_close(void *library);
+rwkv6_opencl_function rwkv6_library_function(void *library, const char *name);
+
+/* `bytes` aligned to 64, or NULL. */
+void *rwkv6_aligned_alloc(size_t bytes);
+void rwkv6_aligned_free(void *memory);
+
+#else
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef pthread_mutex_t rwkv6_mutex;
 #define RWKV6_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER /* of a static one */
@@ -54,5 +88,15 @@ static inline rwkv6_opencl_function rwkv6_library_function(void *library, const 
   memcpy(&function, &symbol, sizeof function);
   return function;
 }
+
+/* `bytes` aligned to 64, or NULL. aligned_alloc wants a multiple of the alignment. */
+static inline void *rwkv6_aligned_alloc(size_t bytes) {
+  return bytes > SIZE_MAX - 128 ? NULL : aligned_alloc(64, (bytes / 64 + 1) * 64);
+}
+static inline void rwkv6_aligned_free(void *memory) {
+  free(memory);
+}
+
+#endif
 
 #endif

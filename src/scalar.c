@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU path: variants that run the reference with real = float. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "platform.h"
 #include "problem.h"
 #include "reference/reference.h"
 #include "registry.h"
@@ -32,18 +32,17 @@ static bool scalar_supports(const rwkv6_device *device, const rwkv6_problem *pro
   return true;
 }
 
-/* The workspace is plan->state. aligned_alloc wants a multiple of the alignment. */
+/* The workspace is plan->state. */
 static rwkv6_status scalar_create(rwkv6_plan *plan, rwkv6_error *error) {
   const size_t bytes = functions_of(plan)->workspace(&plan->problem);
-  if (bytes > SIZE_MAX - 128) return rwkv6_fail_memory(error, bytes, "the workspace of a plan");
-  plan->state = aligned_alloc(64, (bytes / 64 + 1) * 64);
+  plan->state = rwkv6_aligned_alloc(bytes);
   if (!plan->state) return rwkv6_fail_memory(error, bytes, "the workspace of a plan");
   plan->workspace = bytes;
   return RWKV6_OK;
 }
 
 static void scalar_destroy(rwkv6_plan *plan) {
-  free(plan->state);
+  rwkv6_aligned_free(plan->state);
 }
 
 static rwkv6_status scalar_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _XOPEN_SOURCE 700 /* realpath */
 #include "cli/case.h"
 
 #include <errno.h>
@@ -27,9 +26,9 @@ cli_npy_shape cli_case_shape(const rwkv6_problem *problem, rwkv6_tensor_id id) {
 /* Length of the last part of a path without slashes at its end, and where it starts. */
 static size_t last_part(const char *path, const char **start) {
   size_t end = strlen(path);
-  while (end > 0 && path[end - 1] == '/') --end;
+  while (end > 0 && cli_path_separator(path[end - 1])) --end;
   size_t begin = end;
-  while (begin > 0 && path[begin - 1] != '/') --begin;
+  while (begin > 0 && !cli_path_separator(path[begin - 1])) --begin;
   *start = path + begin;
   return end - begin;
 }
@@ -43,7 +42,7 @@ char *cli_case_name(const char *folder, rwkv6_error *error) {
   size_t length = last_part(folder, &part);
   char *resolved = NULL;
   if (needs_resolving(part, length)) {
-    resolved = realpath(folder, NULL);
+    resolved = cli_path_resolve(folder);
     if (!resolved) {
       rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s: %s", folder, strerror(errno));
       return NULL;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE 200809L /* getpid */
 #include "cli/output.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/file.h"
 #include "cli/text.h"
 #include "error.h"
 
@@ -17,47 +17,44 @@ static rwkv6_status refuse(const char *path, const char *problem, int reason, rw
 }
 
 static rwkv6_status check_folder(const char *path, rwkv6_error *error) {
-  struct stat status;
-  if (stat(path, &status)) return refuse(path, "cannot be used", errno, error);
-  if (!S_ISDIR(status.st_mode)) return refuse(path, "cannot be used", ENOTDIR, error);
-  if (access(path, W_OK | X_OK)) return refuse(path, "cannot be written", errno, error);
-  return RWKV6_OK;
+  const char *problem;
+  return cli_folder_check(path, &problem) ? RWKV6_OK : refuse(path, problem, errno, error);
 }
 
 static rwkv6_status make_folder(const char *path, rwkv6_error *error) {
-  if (mkdir(path, 0777) == 0 || errno == EEXIST) return RWKV6_OK;
+  if (cli_folder_make(path) || errno == EEXIST) return RWKV6_OK;
   return refuse(path, "cannot be made", errno, error);
+}
+
+/* A drive of Windows is there or not; it cannot be made. */
+static bool is_drive(const char *path) {
+  return cli_path_separator(':') && path[0] && path[1] == ':' && !path[2];
 }
 
 rwkv6_status cli_output_prepare(const char *folder, rwkv6_error *error) {
   char *path = cli_copy_text(folder, strlen(folder), error);
   if (!path) return RWKV6_OUT_OF_MEMORY;
   rwkv6_status status = RWKV6_OK;
-  for (char *slash = strchr(path + 1, '/'); slash && !status; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    status = make_folder(path, error);
-    *slash = '/';
+  for (char *at = path + 1; path[0] && *at && !status; at++) {
+    const char separator = *at;
+    if (!cli_path_separator(separator) || separator == ':') continue;
+    *at = '\0';
+    if (!is_drive(path)) status = make_folder(path, error);
+    *at = separator;
   }
   free(path);
   if (!status) status = make_folder(folder, error);
   return status ? status : check_folder(folder, error);
 }
 
-static bool same_folder(const char *a, const char *b) {
-  struct stat status_a, status_b;
-  if (stat(a, &status_a) || stat(b, &status_b)) return false;
-  return status_a.st_dev == status_b.st_dev && status_a.st_ino == status_b.st_ino;
-}
-
 rwkv6_status cli_output_check(const char *out, const char *name, const char *case_folder, rwkv6_error *error) {
-  struct stat there;
   rwkv6_status status = RWKV6_OK;
   char *path = cli_join_path(out, name, error);
   if (!path) return RWKV6_OUT_OF_MEMORY;
-  if (same_folder(path, case_folder)) {
+  if (cli_folder_same(path, case_folder)) {
     status = rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
                         "output folder %s is the folder of the case itself; choose another --out", path);
-  } else if (lstat(path, &there) == 0) {
+  } else if (cli_file_exists(path)) {
     status = check_folder(path, error);
   }
   free(path);
@@ -93,7 +90,7 @@ static rwkv6_status write_temporaries(const char *folder, const cli_case *loaded
 
 static rwkv6_status rename_all(const names *files, rwkv6_error *error) {
   for (int id = 0; id < RWKV6_TENSOR_COUNT; ++id) {
-    if (files->temporary[id] && rename(files->temporary[id], files->final[id])) {
+    if (files->temporary[id] && !cli_file_replace(files->temporary[id], files->final[id])) {
       return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s: cannot be written: %s", files->final[id], strerror(errno));
     }
   }
@@ -102,7 +99,7 @@ static rwkv6_status rename_all(const names *files, rwkv6_error *error) {
 
 static void clean_up(names *files, bool failed) {
   for (int id = 0; id < RWKV6_TENSOR_COUNT; ++id) {
-    if (failed && files->temporary[id]) unlink(files->temporary[id]);
+    if (failed && files->temporary[id]) remove(files->temporary[id]);
     free(files->temporary[id]);
     free(files->final[id]);
   }

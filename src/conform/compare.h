@@ -5,14 +5,13 @@
 
 #include "conform/data.h"
 #include "conform/tolerance.h"
+#include "error.h"
 
 typedef struct conform_message {
   char text[2048];
 } conform_message;
 
-#ifdef __GNUC__
-__attribute__((format(printf, 2, 3)))
-#endif
+RWKV6_PRINTF(2, 3)
 bool conform_fail(conform_message *message, const char *format, ...);
 
 /* ||got - expected|| / max(||expected||, 2^-100) and the element that contributes most. */

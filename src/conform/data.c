@@ -7,6 +7,7 @@
 
 #include "conform/memory.h"
 #include "conform/random.h"
+#include "platform.h"
 #include "problem.h"
 
 /* ---------------------------------------------------------------------------------------------------------------- shapes */
@@ -291,12 +292,12 @@ void conform_reference(const conform_data *data, rwkv6_mode mode, bool use_doubl
   reference_workspace workspace;
   pick(data->operation, mode, use_double, &run, &workspace);
   /* Garbage in the workspace must not matter. */
-  const size_t bytes = (workspace(&data->resolved) + 64) / 64 * 64;
-  call.workspace = aligned_alloc(64, bytes);
+  const size_t bytes = workspace(&data->resolved) + 1;
+  call.workspace = rwkv6_aligned_alloc(bytes);
   if (!call.workspace) exit(1);
   memset(call.workspace, 0xff, bytes);
   run(&call);
-  free(call.workspace);
+  rwkv6_aligned_free(call.workspace);
 }
 
 void conform_values_destroy(conform_values *values) {

@@ -5,8 +5,8 @@
 #     sh tests/machines/run.sh [MACHINE...]     all, or those named: i686 aarch64 s390x windows
 #
 # Builds with each machine's compiler, warnings as errors, the OpenCL host code included; then runs the checker and the tool over
-# the golden data on the CPU path, by qemu-user or wine where the processor or the system is another one. windows also runs the
-# checker on each OpenCL device of this machine, which wine's OpenCL.dll hands through.
+# the golden data on the CPU path, by qemu-user or wine where the processor or the system is another one. windows also runs on PoCL,
+# to which wine's OpenCL.dll hands through, and a program that uses the DLL.
 # The last line is "N passed, N failed"; exit status 0 if nothing failed.
 set -u
 cd "$(dirname -- "$0")/../.." || exit 1
@@ -22,6 +22,7 @@ needed() {
     windows)
       need gcc-mingw-w64-x86-64 command -v x86_64-w64-mingw32-gcc
       need wine64 test -x /usr/lib/wine/wine64
+      need pocl-opencl-icd has_opencl_driver pocl
       ;;
     *)
       need "gcc-$machine-linux-gnu" command -v "$machine-linux-gnu-gcc"
@@ -115,6 +116,18 @@ tool() {
   done
 }
 
+# A user's program, linked with the DLL.
+windows_example() {
+  WINEPATH="$work/windows/build/src" on windows examples/attention cpu
+}
+
+windows_pocl() {
+  export OCL_ICD_VENDORS=/etc/OpenCL/vendors/pocl.icd POCL_CACHE_DIR="${POCL_CACHE_DIR:-$work/kernels}"
+  mkdir -p "$POCL_CACHE_DIR"
+  on windows src/cli/rwkv6 devices | grep 'platform  *Portable Computing Language'
+  on windows tests/machines/checker opencl:0 tests/golden
+}
+
 # check NAME COMMAND...
 check() {
   log=$work/logs/$(printf %s "$1" | tr -c 'A-Za-z0-9+' -).log
@@ -139,12 +152,17 @@ for machine in $wanted; do
 done
 require needed
 mkdir -p "$work/logs"
+export WINEDEBUG=-all WINEPREFIX="$work/wine"
 passed=0 failed=0
 check "source of cJSON" fetch_cjson
 for machine in $wanted; do
   check "$machine: build" build "$machine"
+  [ $verdict = passed ] || continue
   check "$machine: checker" checker "$machine"
   check "$machine: tool over the golden data" tool "$machine"
+  [ "$machine" = windows ] || continue
+  check "windows: example with the DLL" windows_example
+  check "windows: checker on PoCL" windows_pocl
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
