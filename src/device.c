@@ -104,15 +104,24 @@ static size_t first_gpu(const rwkv6_device_info *infos, size_t count) {
   return count;
 }
 
+static void free_device(rwkv6_device *device) {
+  free(device->cache_dir);
+  free(device);
+}
+
 static rwkv6_status new_device(const rwkv6_device_options *options, const rwkv6_device_info *info, rwkv6_device **device,
                                rwkv6_error *error) {
   rwkv6_device *made = rwkv6_alloc(1, sizeof *made, "a device", error);
   if (!made) return RWKV6_OUT_OF_MEMORY;
   atomic_init(&made->holders, 1);
   made->info = *info;
-  made->log = options ? options->log : NULL;
-  made->log_user = options ? options->log_user : NULL;
+  made->log = options->log;
+  made->log_user = options->log_user;
   made->launch_budget_ms = RWKV6_LAUNCH_BUDGET_MS;
+  if (info->kind != RWKV6_KIND_CPU && rwkv6_cl_cache_choose(options->cache_dir, &made->cache_dir, error)) {
+    free_device(made);
+    return RWKV6_OUT_OF_MEMORY;
+  }
   *device = made;
   return RWKV6_OK;
 }
@@ -129,7 +138,7 @@ static rwkv6_status open_opencl(const rwkv6_device_options *options, const rwkv6
   if (status) return status;
   status = rwkv6_cl_device_open(made, index, error);
   if (status) {
-    free(made);
+    free_device(made);
     return status;
   }
   *device = made;
@@ -148,25 +157,38 @@ static rwkv6_status open_default(const rwkv6_device_options *options, const rwkv
   return status;
 }
 
+/* What a caller with the first version of the header gives is enough; the fields that came later are then at their defaults. */
+static rwkv6_status full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error) {
+  const rwkv6_device_options defaults = RWKV6_DEVICE_OPTIONS_INIT;
+  const size_t least = offsetof(rwkv6_device_options, cache_dir);
+  *full = defaults;
+  if (!options) return RWKV6_OK;
+  if (options->size < least)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "options.size is %zu; at least %zu is needed", options->size, least);
+  memcpy(full, options, options->size < sizeof *full ? options->size : sizeof *full);
+  full->size = sizeof *full;
+  return RWKV6_OK;
+}
+
 rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *options, rwkv6_device **device, rwkv6_error *error) {
   if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: the address of a handle");
   *device = NULL;
-  if (options && options->size < sizeof *options)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "options.size is %zu; at least %zu is needed", options->size,
-                      sizeof *options);
+  rwkv6_device_options full;
+  rwkv6_status status = full_options(options, &full, error);
+  if (status) return status;
   if (!id || !*id) id = getenv("RWKV6_DEVICE");
-  if (id && strcmp(id, "cpu") == 0) return open_cpu(options, device, error);
+  if (id && strcmp(id, "cpu") == 0) return open_cpu(&full, device, error);
 
   rwkv6_error opencl = RWKV6_ERROR_INIT;
   rwkv6_device_info *infos = NULL;
   size_t count = 0;
-  rwkv6_status status = rwkv6_cl_enumerate(&infos, &count, &opencl);
+  status = rwkv6_cl_enumerate(&infos, &count, &opencl);
   if (status == RWKV6_OUT_OF_MEMORY) return rwkv6_fail(error, status, "%s", opencl.message);
   if (!id || !*id) {
-    status = open_default(options, infos, count, &opencl, device, error);
+    status = open_default(&full, infos, count, &opencl, device, error);
   } else {
     const size_t index = find_device(id, infos, count);
-    status = index < count ? open_opencl(options, infos, index, device, error) : no_device(id, infos, count, &opencl, error);
+    status = index < count ? open_opencl(&full, infos, index, device, error) : no_device(id, infos, count, &opencl, error);
   }
   free(infos);
   return status;
@@ -182,13 +204,35 @@ void rwkv6_device_close(rwkv6_device **device) {
   *device = NULL;
   if (atomic_fetch_sub(&closing->holders, 1) > 1) return;
   rwkv6_cl_device_close(closing);
-  free(closing);
+  free_device(closing);
 }
 
 rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_device_info *info, rwkv6_error *error) {
   if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
   if (!info) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "info is NULL; allowed: the address of a struct");
   return write_info(&device->info, info, error);
+}
+
+const char *rwkv6_device_cache_dir(const rwkv6_device *device) {
+  return device && device->cache_dir ? device->cache_dir : "";
+}
+
+rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error) {
+  if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
+  if (!size) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "size is NULL; allowed: the address of a size_t");
+  if (!blob && capacity)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "blob is NULL with capacity %zu; allowed: NULL with capacity 0", capacity);
+  *size = 0;
+  return device->cl ? rwkv6_cl_programs_save(device, blob, capacity, size, error) : RWKV6_OK;
+}
+
+rwkv6_status rwkv6_device_load_programs(rwkv6_device *device, const void *blob, size_t size, size_t *taken,
+                                        rwkv6_error *error) {
+  if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: a handle from rwkv6_device_open");
+  if (!blob && size)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "blob is NULL with size %zu; allowed: NULL with size 0", size);
+  if (taken) *taken = 0;
+  return device->cl ? rwkv6_cl_programs_load(device, blob, size, taken, error) : RWKV6_OK;
 }
 
 void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, const char *text) {

@@ -14,6 +14,7 @@ struct rwkv6_device {
   rwkv6_device_info info;
   rwkv6_log_callback log;
   void *log_user;
+  char *cache_dir;            /* owned; where compiled programs are kept, NULL: nowhere */
   struct rwkv6_cl_device *cl; /* NULL on the CPU path */
   double launch_budget_ms;    /* the cost model keeps one launch under this */
   size_t work_group;          /* of all kernels; 0: what each prefers */
@@ -40,5 +41,17 @@ rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_
 /* Opens the index-th device of that list into `device`, whose info is already filled. */
 rwkv6_status rwkv6_cl_device_open(rwkv6_device *device, size_t index, rwkv6_error *error);
 void rwkv6_cl_device_close(rwkv6_device *device);
+
+/* Where compiled programs are kept: `wanted` if it is not NULL, else what the environment says, in allocated memory. "" and
+ * "off" give NULL: nowhere. */
+rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_error *error);
+
+/* Puts the programs that are new into the cache. To be called when a plan is made, kernels and first launches included: some drivers
+ * compile only then. */
+void rwkv6_cl_programs_keep(rwkv6_device *device);
+
+/* rwkv6_device_save_programs and rwkv6_device_load_programs on an OpenCL device, arguments checked. */
+rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error);
+rwkv6_status rwkv6_cl_programs_load(rwkv6_device *device, const void *blob, size_t size, size_t *taken, rwkv6_error *error);
 
 #endif

@@ -32,4 +32,24 @@ void rwkv6_cl_device_close(rwkv6_device *device) {
   (void)device;
 }
 
+rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_error *error) {
+  (void)wanted, (void)error;
+  *cache_dir = NULL;
+  return RWKV6_OK;
+}
+
+void rwkv6_cl_programs_keep(rwkv6_device *device) {
+  (void)device;
+}
+
+rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error) {
+  (void)device, (void)blob, (void)capacity, (void)size;
+  return absent(error);
+}
+
+rwkv6_status rwkv6_cl_programs_load(rwkv6_device *device, const void *blob, size_t size, size_t *taken, rwkv6_error *error) {
+  (void)device, (void)blob, (void)size, (void)taken;
+  return absent(error);
+}
+
 const rwkv6_variant *const rwkv6_cl_variants[] = {NULL};

@@ -131,10 +131,13 @@ typedef struct rwkv6_device_options {
   size_t size;            /**< sizeof(rwkv6_device_options) */
   rwkv6_log_callback log; /**< NULL: silent */
   void *log_user;         /**< handed to `log` as it is */
+  const char *cache_dir;  /**< folder of the program cache, copied; "" or "off": keep nothing on disk. NULL: the environment
+                               variable RWKV6_CACHE_DIR (same values) if it is set, else rwkv6cl in the user's folder for
+                               caches ($XDG_CACHE_HOME, else $HOME/.cache) */
 } rwkv6_device_options;
 
 /** `rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;` */
-#define RWKV6_DEVICE_OPTIONS_INIT { sizeof(rwkv6_device_options), NULL, NULL }
+#define RWKV6_DEVICE_OPTIONS_INIT { sizeof(rwkv6_device_options), NULL, NULL, NULL }
 
 /**
  * Loads the OpenCL library from `path` (a path, or a name for the system's search) instead of from where the system keeps it. Use it
@@ -204,6 +207,49 @@ RWKV6_API void rwkv6_device_close(rwkv6_device **device);
  * Errors: INVALID_ARGUMENT.
  */
 RWKV6_API rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_device_info *info, rwkv6_error *error);
+
+/* -------------------------------------------------------------------------------------------------------- program cache */
+
+/*
+ * Kernels are compiled when a plan needs them first, which can take seconds. OpenCL devices keep the result in a folder, so that it
+ * happens once on a machine and not in every process (docs/cache.md). A program is only taken from there if it was compiled from
+ * the same source with the same options for the same device, driver, platform and version of this library. Any trouble with the
+ * folder, the files or the driver means that the program is compiled; the log callback hears why. Any number of threads and
+ * processes may use a folder at once, and it may be deleted at any time.
+ */
+
+/** The folder of the device's program cache; "" if it keeps none, as the CPU path does. It may not exist yet. "" for NULL too. Valid
+ * as long as the device. Any thread, does not block. */
+RWKV6_API const char *rwkv6_device_cache_dir(const rwkv6_device *device);
+
+/**
+ * Writes all programs that the device has compiled so far, in this process or from the cache, as one blob: for programs that may not
+ * write files, or that ship compiled kernels to machines that are all alike.
+ *
+ * @param device   not NULL
+ * @param blob     [capacity] bytes; NULL with capacity 0: only the size
+ * @param capacity bytes in `blob`
+ * @param size     receives the bytes of the blob, which another thread that makes plans can change between two calls; 0 on the CPU
+ *                 path. Not NULL.
+ * Blocks while another thread compiles. Any thread. Errors: INVALID_ARGUMENT (capacity too small: *size has what is needed),
+ * OUT_OF_MEMORY, DEVICE_ERROR (the driver does not hand out binaries). After an error the contents of `blob` are undefined.
+ */
+RWKV6_API rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *blob, size_t capacity, size_t *size,
+                                                  rwkv6_error *error);
+
+/**
+ * Takes the programs of such a blob that are for this device, driver and version of the library; plans made from now on look among
+ * them before they look on disk and before they compile. Other programs are passed over and are no error.
+ *
+ * A blob is checked against accidents, not against an attacker: load only what you would run.
+ *
+ * @param device not NULL
+ * @param blob   [size] bytes, copied
+ * @param taken  receives how many programs were taken; may be NULL
+ * Any thread. Errors: INVALID_ARGUMENT (cut short or damaged: nothing is taken), OUT_OF_MEMORY.
+ */
+RWKV6_API rwkv6_status rwkv6_device_load_programs(rwkv6_device *device, const void *blob, size_t size, size_t *taken,
+                                                  rwkv6_error *error);
 
 /* -------------------------------------------------------------------------------------------------------------- problem */
 

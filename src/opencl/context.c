@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "opencl/cache.h"
+
 cl_context rwkv6_cl_context(const rwkv6_device *device) {
   return device->cl->context;
 }
@@ -54,10 +56,11 @@ void rwkv6_cl_device_close(rwkv6_device *device) {
     rwkv6_cl_program *program = closing->programs;
     closing->programs = program->next;
     closing->cl->ReleaseProgram(program->program);
-    free(program->key);
+    free(program->name);
     free(program->log);
     free(program);
   }
+  rwkv6_cl_cache_free_given(closing->given);
   closing->cl->ReleaseContext(closing->context);
   rwkv6_mutex_destroy(&closing->lock);
   free(closing);

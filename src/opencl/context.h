@@ -4,6 +4,7 @@
 #define RWKV6_SRC_OPENCL_CONTEXT_H
 
 #include "device.h"
+#include "opencl/cache_entry.h"
 #include "opencl/loader.h"
 #include "platform.h"
 
@@ -18,27 +19,34 @@ rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error
 /* A built program; lives as long as its device. */
 typedef struct rwkv6_cl_program {
   struct rwkv6_cl_program *next;
-  char *key; /* kernel file and build options */
-  char *log; /* what the compiler said, "" if nothing */
+  char *name; /* kernel file and build options */
+  char *log;  /* what the compiler said, "" if nothing */
   cl_program program;
+  rwkv6_cl_key key;
+  bool has_key; /* false: it cannot be kept, as the device does not say what it is */
+  bool is_new;  /* compiled here, and not in the cache yet */
 } rwkv6_cl_program;
+
+struct rwkv6_cl_given; /* opencl/cache.h */
 
 typedef struct rwkv6_cl_device {
   const rwkv6_cl_functions *cl;
   cl_device_id device;
   cl_context context;
-  rwkv6_mutex lock; /* guards `programs`; held while one is built, so that no two threads build the same */
+  rwkv6_mutex lock; /* guards both lists; held while a program is built, so that no two threads build the same */
   rwkv6_cl_program *programs;
+  struct rwkv6_cl_given *given; /* binaries that the caller handed in */
 } rwkv6_cl_device;
 
 cl_context rwkv6_cl_context(const rwkv6_device *device);
 cl_device_id rwkv6_cl_device_id(const rwkv6_device *device);
 
 /*
- * The program of cl/`file` built with `options` (-D...), from the device's list or built now. The device owns it. On failure
- * the start of the build log is in the error and all of it goes to the log callback.
+ * The program of cl/`file` built with `options` (-D...) that has the `count` kernels `names`: from the device's list, from the
+ * cache, or built now. The device owns it. On failure the start of the build log is in the error and all of it goes to the log
+ * callback.
  */
-rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const rwkv6_cl_program **program,
-                                  rwkv6_error *error);
+rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const char *const *names,
+                                  int count, rwkv6_cl_program **program, rwkv6_error *error);
 
 #endif

@@ -61,8 +61,8 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
   for (int work_group = largest_work_group(device, preferred); work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
     problem_options(device, problem, text, sizeof text);
     if (!options(problem, work_group, geometry, text + strlen(text), sizeof text - strlen(text))) continue;
-    const rwkv6_cl_program *program;
-    rwkv6_status status = rwkv6_cl_program_get(device, file, text, &program, error);
+    rwkv6_cl_program *program;
+    rwkv6_status status = rwkv6_cl_program_get(device, file, text, names, count, &program, error);
     if (!status) status = create_kernels(device->cl, program->program, names, count, kernels, error);
     if (status) return status;
     *log = program->log;
