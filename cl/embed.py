@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes the kernel files given as a C table: embed.py OUTPUT FILE..."""
+"""Writes the kernel files given as a C table: embed.py OUTPUT TABLE FILE..."""
 import os
 import sys
 
@@ -12,15 +12,15 @@ def array(name, data):
 
 
 def main():
-    output, files = sys.argv[1], sys.argv[2:]
+    output, table, files = sys.argv[1], sys.argv[2], sys.argv[3:]
     with open(output, "w", encoding="ascii") as out:
-        out.write('/* Generated from cl/ by cl/embed.py. */\n#include "opencl/source.h"\n\n')
+        out.write('/* Generated from kernel files by cl/embed.py. */\n#include "opencl/source.h"\n\n')
         for number, path in enumerate(files):
             with open(path, "rb") as source:
                 data = source.read()
             data.decode("ascii")  # some OpenCL compilers refuse anything else
             out.write(array("file_%d" % number, data))
-        out.write("const rwkv6_cl_file rwkv6_cl_files[] = {\n")
+        out.write("const rwkv6_cl_file %s[] = {\n" % table)
         for number, path in enumerate(files):
             out.write('  {"%s", file_%d},\n' % (os.path.basename(path), number))
         out.write("  {0, 0}};\n")

@@ -14,6 +14,7 @@ typedef enum cli_exit {
 /* argv[0] is the name of the command. */
 cli_exit cli_devices(int argc, char **argv);
 cli_exit cli_run(int argc, char **argv);
+cli_exit cli_bench(int argc, char **argv);
 
 /* "rwkv6: message" on stderr, in place of a progress line. */
 void cli_complain(const char *message);
@@ -21,6 +22,6 @@ void cli_complain(const char *message);
 /* What a failed call of the library means for the exit status. */
 cli_exit cli_exit_of(rwkv6_status status);
 
-extern const char cli_help_main[], cli_help_devices[], cli_help_run[];
+extern const char cli_help_main[], cli_help_devices[], cli_help_run[], cli_help_bench[];
 
 #endif

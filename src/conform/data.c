@@ -119,11 +119,13 @@ static double decay_in_form(double log_decay, rwkv6_decay form, conform_random *
   return isinf(log_decay) ? raw_reset[pick] : log(-log_decay);
 }
 
+double conform_draw_w(conform_random *random, conform_distribution distribution, rwkv6_decay form, int64_t channel) {
+  const double log_decay = draw_decay(random, distribution, channel);
+  return decay_in_form(log_decay, form, random);
+}
+
 static double draw(conform_random *random, const conform_data *data, rwkv6_tensor_id id, int64_t channel, rwkv6_dtype dtype) {
-  if (id == RWKV6_TENSOR_W) {
-    const double log_decay = draw_decay(random, data->test.distribution, channel);
-    return decay_in_form(log_decay, data->test.decay, random);
-  }
+  if (id == RWKV6_TENSOR_W) return conform_draw_w(random, data->test.distribution, data->test.decay, channel);
   double value = 0;
   /* A zero would hide a term that is left out or taken twice. */
   while (conform_round(value, dtype) == 0) value = conform_random_normal(random) * (id == RWKV6_TENSOR_U ? 0.5 : 1);

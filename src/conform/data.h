@@ -5,6 +5,7 @@
 
 #include "conform/case.h"
 #include "conform/image.h"
+#include "conform/random.h"
 #include "reference/reference.h"
 
 /* Results of a run as packed doubles, row after row; NULL where a tensor does not take part. */
@@ -51,6 +52,9 @@ void conform_reference(const conform_data *data, rwkv6_mode mode, bool use_doubl
 void conform_values_destroy(conform_values *values);
 /* The rows that the images hold now. */
 void conform_values_read(const conform_data *data, conform_values *values);
+
+/* A value of w for this key channel, whose decay is drawn from the distribution. */
+double conform_draw_w(conform_random *random, conform_distribution distribution, rwkv6_decay form, int64_t channel);
 
 bool conform_is_output(const conform_data *data, int id);
 

@@ -35,8 +35,14 @@
   X(GetKernelWorkGroupInfo)                                                                                                    \
   X(ReleaseKernel)                                                                                                             \
   X(EnqueueReadBuffer)                                                                                                         \
+  X(EnqueueReadBufferRect)                                                                                                     \
   X(EnqueueWriteBuffer)                                                                                                        \
+  X(EnqueueCopyBuffer)                                                                                                         \
+  X(EnqueueFillBuffer)                                                                                                         \
   X(EnqueueNDRangeKernel)                                                                                                      \
+  X(GetEventProfilingInfo)                                                                                                     \
+  X(RetainEvent)                                                                                                               \
+  X(ReleaseEvent)                                                                                                              \
   X(Finish)
 
 /* Members are named as the functions without "cl". */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/bench/names.h"
+
+#include <string.h>
+
+#include "cli/text.h"
+
+static const struct {
+  conform_distribution distribution;
+  const char *name;
+} distributions[] = {{CONFORM_ORDINARY, "ordinary"},
+                     {CONFORM_WEAK, "weak"},
+                     {CONFORM_STRONG, "strong"},
+                     {CONFORM_SPIKES, "spikes"},
+                     {CONFORM_RESETS, "resets"}};
+enum { COUNT = sizeof distributions / sizeof distributions[0] };
+
+const char *bench_distribution_name(conform_distribution distribution) {
+  for (int i = 0; i < COUNT; ++i)
+    if (distributions[i].distribution == distribution) return distributions[i].name;
+  return "unknown";
+}
+
+bool bench_distribution_parse(const char *text, conform_distribution *distribution) {
+  for (int i = 0; i < COUNT; ++i) {
+    if (strcmp(text, distributions[i].name) != 0) continue;
+    *distribution = distributions[i].distribution;
+    return true;
+  }
+  return false;
+}
+
+bool bench_decay_parse(const char *text, rwkv6_decay *decay) {
+  for (int i = RWKV6_DECAY_LOG; i <= RWKV6_DECAY_FACTOR; ++i) {
+    if (strcmp(text, cli_decay_name((rwkv6_decay)i)) != 0) continue;
+    *decay = (rwkv6_decay)i;
+    return true;
+  }
+  return false;
+}
+
+bool bench_mode_parse(const char *text, rwkv6_mode *mode) {
+  for (int i = RWKV6_MODE_AUTO; i <= RWKV6_MODE_CHUNK; ++i) {
+    if (strcmp(text, cli_mode_name((rwkv6_mode)i)) != 0) continue;
+    *mode = (rwkv6_mode)i;
+    return true;
+  }
+  return false;
+}
+
+bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
+  for (int i = RWKV6_FORWARD; i <= RWKV6_BACKWARD; ++i) {
+    if (strcmp(text, cli_operation_name((rwkv6_operation)i)) != 0) continue;
+    *operation = (rwkv6_operation)i;
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/bench/case.h"
+
+const char *bench_shape_format(const bench_shape *shape, char text[BENCH_SHAPE_TEXT]) {
+  snprintf(text, BENCH_SHAPE_TEXT, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId32 ",%" PRId32 "%s%s", shape->sequences,
+           shape->length, shape->heads, shape->key_dim, shape->value_dim, shape->ragged ? ",ragged" : "",
+           shape->states ? ",states" : "");
+  return text;
+}
+
+/* The words after the numbers, each with a comma before it. */
+static bool parse_words(const char *text, bench_shape *shape) {
+  while (*text) {
+    const size_t length = strcspn(text + 1, ",");
+    if (*text != ',') return false;
+    if (length == 6 && strncmp(text + 1, "ragged", length) == 0)
+      shape->ragged = true;
+    else if (length == 6 && strncmp(text + 1, "states", length) == 0)
+      shape->states = true;
+    else
+      return false;
+    text += 1 + length;
+  }
+  return true;
+}
+
+/* Sizes up to 10^9: the library judges the rest. */
+bool bench_shape_parse(const char *text, bench_shape *shape) {
+  int end = 0;
+  memset(shape, 0, sizeof *shape);
+  if (strspn(text, "0123456789,") != strcspn(text, "rs")) return false;
+  if (sscanf(text, "%9" SCNd64 ",%9" SCNd64 ",%9" SCNd64 ",%9" SCNd32 ",%9" SCNd32 "%n", &shape->sequences, &shape->length,
+             &shape->heads, &shape->key_dim, &shape->value_dim, &end) != 5)
+    return false;
+  return shape->sequences > 0 && shape->length > 0 && parse_words(text + end, shape);
+}
+
+bool bench_case_same_program(const bench_case *a, const bench_case *b) {
+  return a->operation == b->operation && a->mode == b->mode && a->dtype == b->dtype && a->decay == b->decay &&
+         a->shape.key_dim == b->shape.key_dim && a->shape.value_dim == b->shape.value_dim;
+}
