@@ -133,7 +133,7 @@ typedef struct rwkv6_device_options {
   void *log_user;         /**< handed to `log` as it is */
   const char *cache_dir;  /**< folder of the program cache, copied; "" or "off": keep nothing on disk. NULL: the environment
                                variable RWKV6_CACHE_DIR (same values) if it is set, else rwkv6cl in the user's folder for
-                               caches ($XDG_CACHE_HOME, else $HOME/.cache) */
+                               caches ($XDG_CACHE_HOME, else $HOME/.cache; %LOCALAPPDATA%) */
 } rwkv6_device_options;
 
 /** `rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;` */

@@ -10,25 +10,21 @@
 #define SUFFIX ".program"
 #define NAME_SIZE (2 * RWKV6_SHA256_BYTES + sizeof SUFFIX)
 
-/* The parts of a key that are texts of any length. */
+/* Longer texts than this (lists of extensions have a few thousand characters) make a device one that programs are not kept of. */
+#define TEXT_SIZE 16384
+
 static bool add_device_text(rwkv6_sha256 *sha, const rwkv6_cl_device *d, cl_device_info what) {
-  size_t size = 0;
-  if (d->cl->GetDeviceInfo(d->device, what, 0, NULL, &size) != CL_SUCCESS) return false;
-  char *text = rwkv6_alloc(size + 1, 1, "a text of a device", NULL);
-  const bool good = text && d->cl->GetDeviceInfo(d->device, what, size, text, NULL) == CL_SUCCESS;
-  if (good) rwkv6_sha256_add_text(sha, text);
-  free(text);
-  return good;
+  char text[TEXT_SIZE] = "";
+  if (d->cl->GetDeviceInfo(d->device, what, sizeof text - 1, text, NULL) != CL_SUCCESS) return false;
+  rwkv6_sha256_add_text(sha, text);
+  return true;
 }
 
 static bool add_platform_text(rwkv6_sha256 *sha, const rwkv6_cl_device *d, cl_platform_id platform, cl_platform_info what) {
-  size_t size = 0;
-  if (d->cl->GetPlatformInfo(platform, what, 0, NULL, &size) != CL_SUCCESS) return false;
-  char *text = rwkv6_alloc(size + 1, 1, "a text of a platform", NULL);
-  const bool good = text && d->cl->GetPlatformInfo(platform, what, size, text, NULL) == CL_SUCCESS;
-  if (good) rwkv6_sha256_add_text(sha, text);
-  free(text);
-  return good;
+  char text[TEXT_SIZE] = "";
+  if (d->cl->GetPlatformInfo(platform, what, sizeof text - 1, text, NULL) != CL_SUCCESS) return false;
+  rwkv6_sha256_add_text(sha, text);
+  return true;
 }
 
 static bool add_device(rwkv6_sha256 *sha, const rwkv6_cl_device *d) {

@@ -19,7 +19,11 @@ bool rwkv6_cache_folder_default(char *path, size_t size);
 
 /* An open folder that belongs to this user and that nobody else may write to. */
 typedef struct rwkv6_cache_folder {
+#ifdef _WIN32
+  char path[1024];
+#else
   int handle;
+#endif
 } rwkv6_cache_folder;
 
 /* `create`: makes it, and the folder that it is in, where they are missing. A link in the last place is refused. */

@@ -49,22 +49,13 @@ static int32_t version_of(const char *text) {
 }
 
 /* Extension lists run to thousands of characters on some drivers. */
-static char *extensions_of(const rwkv6_cl_functions *cl, cl_device_id device) {
-  size_t size = 0;
-  if (cl->GetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &size) != CL_SUCCESS) return NULL;
-  char *text = calloc(1, size + 1);
-  if (text && cl->GetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, text, NULL) != CL_SUCCESS) text[0] = '\0';
-  return text;
-}
-
 static void fill_features(const rwkv6_cl_functions *cl, cl_device_id device, rwkv6_device_info *info) {
-  char *extensions = extensions_of(cl, device);
-  if (extensions) {
+  char extensions[16384] = "";
+  if (cl->GetDeviceInfo(device, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL) == CL_SUCCESS) {
     info->has_fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
     info->has_fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
     info->has_subgroups = strstr(extensions, "cl_khr_subgroups") || strstr(extensions, "cl_intel_subgroups");
   }
-  free(extensions);
   info->has_fp32_denormals = (device_ulong(cl, device, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_DENORM) != 0;
   info->little_endian = device_uint(cl, device, CL_DEVICE_ENDIAN_LITTLE) != 0;
 }

@@ -65,9 +65,16 @@ static rwkv6_status expand(expansion *e, const char *name);
 
 /* A line `#include "name"` is replaced, every other one copied with its end. */
 static rwkv6_status expand_line(expansion *e, const char *line, size_t length) {
+  static const char include[] = "#include \"";
   char name[64];
-  if (sscanf(line, "#include \"%63[^\"\n]\"", name) == 1) return expand(e, name);
-  return append(e, line, length);
+  if (strncmp(line, include, sizeof include - 1) != 0) return append(e, line, length);
+  line += sizeof include - 1;
+  const size_t name_length = strcspn(line, "\"\n");
+  if (line[name_length] != '"' || name_length >= sizeof name)
+    return rwkv6_fail(e->error, RWKV6_BUILD_FAILED, "a kernel file has #include \"%.100s", line);
+  memcpy(name, line, name_length);
+  name[name_length] = '\0';
+  return expand(e, name);
 }
 
 static rwkv6_status expand(expansion *e, const char *name) {
