@@ -21,7 +21,8 @@ typedef struct conform_specialization {
 size_t conform_select_specializations(bool full, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]);
 const char *conform_specialization_name(const conform_specialization *specialization, char text[96]);
 
-/* Case number `index` of a specialization, the same at each call. `work` bounds tokens * heads * K * V. */
+/* Case number `index` of a specialization, the same at each call: one in four with an explicit chunk length, the same for all
+ * cases of a specialization. `work` bounds tokens * heads * K * V. */
 conform_case conform_select_case(const conform_specialization *specialization, int64_t index, double work);
 
 #endif

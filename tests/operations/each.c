@@ -17,22 +17,30 @@ static void check(const conform_subject *subject, const conform_case *test, cons
 }
 
 static size_t each_mode(const test_devices *devices, size_t device, const conform_case *test, rwkv6_operation operation,
-                        const char *about) {
+                        bool once, const char *about) {
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
   const size_t count = conform_variants(devices->device[device], test, operation, RWKV6_MODE_AUTO, variants);
   for (size_t i = 0; i < count; i++) {
-    const conform_subject subject = test_subject_of(devices, device, variants[i]);
+    conform_subject subject = test_subject_of(devices, device, variants[i]);
+    subject.once = subject.once || once;
     check(&subject, test, about);
   }
   return count;
 }
 
-size_t test_each_variant(const test_devices *devices, const conform_case *test, const char *about) {
+static void each_device(const test_devices *devices, const conform_case *test, bool once, const char *about) {
   size_t count = 0;
   for (size_t device = 0; device < devices->count; device++) {
-    count += each_mode(devices, device, test, RWKV6_FORWARD, about);
-    if (test->decay != RWKV6_DECAY_FACTOR) count += each_mode(devices, device, test, RWKV6_BACKWARD, about);
+    count += each_mode(devices, device, test, RWKV6_FORWARD, once, about);
+    if (test->decay != RWKV6_DECAY_FACTOR) count += each_mode(devices, device, test, RWKV6_BACKWARD, once, about);
   }
   if (!count) fail_msg("%s: no variant took it", about);
-  return count;
+}
+
+void test_each_variant(const test_devices *devices, const conform_case *test, const char *about) {
+  each_device(devices, test, false, about);
+}
+
+void test_each_variant_once(const test_devices *devices, const conform_case *test, const char *about) {
+  each_device(devices, test, true, about);
 }

@@ -7,8 +7,10 @@
 #include "conform/run.h"
 #include "devices.h"
 
-/* Both operations (backward where the form has one), both modes, every variant, on every device; returns the number of runs. */
-size_t test_each_variant(const test_devices *devices, const conform_case *test, const char *about);
+/* Both operations (backward where the form has one), both modes, every variant, on every device. */
+void test_each_variant(const test_devices *devices, const conform_case *test, const char *about);
+/* One run of each, without the further ones that compare bits: for cases that take long. */
+void test_each_variant_once(const test_devices *devices, const conform_case *test, const char *about);
 
 /* Device buffers on OpenCL devices, host pointers on the CPU path; one run only under Oclgrind. */
 conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);

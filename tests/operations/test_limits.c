@@ -19,19 +19,17 @@ static int reset(void **state) {
 
 /* ------------------------------------------------------------------------------------------------------------ work-groups */
 
-static void check_work_group(size_t work_items) {
-  static const struct {
-    int32_t key_dim, value_dim;
-    rwkv6_dtype dtype;
-    rwkv6_decay decay;
-  } shapes[] = {{64, 64, RWKV6_FP32, RWKV6_DECAY_LOG},
-                {33, 100, RWKV6_BF16, RWKV6_DECAY_RAW},
-                {256, 256, RWKV6_FP16, RWKV6_DECAY_LOG},
-                {1, 8, RWKV6_FP32, RWKV6_DECAY_LOG}};
+typedef struct shape {
+  int32_t key_dim, value_dim;
+  rwkv6_dtype dtype;
+  rwkv6_decay decay;
+} shape;
+
+static void check_work_group(size_t work_items, const shape *shapes, size_t count) {
   char about[64];
   snprintf(about, sizeof about, "work-groups of %zu", work_items);
   for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], work_items);
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+  for (size_t i = 0; i < count; i++) {
     conform_case test = conform_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
     test.dtype = shapes[i].dtype;
     test.decay = shapes[i].decay;
@@ -41,24 +39,31 @@ static void check_work_group(size_t work_items) {
   }
 }
 
+/* The largest and the smallest state with the largest and the smallest work-group only: those in between are what kernels
+ * prefer, so test_operations.c has them. */
+static const shape shapes[] = {{64, 64, RWKV6_FP32, RWKV6_DECAY_LOG},
+                               {33, 100, RWKV6_BF16, RWKV6_DECAY_RAW},
+                               {256, 256, RWKV6_FP16, RWKV6_DECAY_LOG},
+                               {1, 8, RWKV6_FP32, RWKV6_DECAY_LOG}};
+
 static void test_work_group_32(void **state) {
   (void)state;
-  check_work_group(32);
+  check_work_group(32, shapes, 4);
 }
 
 static void test_work_group_64(void **state) {
   (void)state;
-  check_work_group(64);
+  check_work_group(64, shapes, 2);
 }
 
 static void test_work_group_128(void **state) {
   (void)state;
-  check_work_group(128);
+  check_work_group(128, shapes, 2);
 }
 
 static void test_work_group_256(void **state) {
   (void)state;
-  check_work_group(256);
+  check_work_group(256, shapes, 4);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- launches */
@@ -136,6 +141,19 @@ static void test_split_equal_lengths(void **state) {
   check_split_everywhere(&test);
 }
 
+/* Segments of more steps than a launch has: a state is carried inside a segment. */
+static void test_split_segments(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(1100, 33, 20);
+  test.segment_length = 512;
+  check_split_everywhere(&test);
+  test.length = 700;
+  test.sequences = 3;
+  test.ragged = true;
+  test.reverse = true;
+  check_split_everywhere(&test);
+}
+
 /* Sequences that end in earlier launches, or have nothing in any, or end where a launch does. */
 static void test_split_ragged(void **state) {
   (void)state;
@@ -206,7 +224,7 @@ int main(void) {
       cmocka_unit_test_setup(test_work_group_32, reset),       cmocka_unit_test_setup(test_work_group_64, reset),
       cmocka_unit_test_setup(test_work_group_128, reset),      cmocka_unit_test_setup(test_work_group_256, reset),
       cmocka_unit_test_setup(test_split_equal_lengths, reset), cmocka_unit_test_setup(test_split_ragged, reset),
-      cmocka_unit_test_setup(test_workspace, reset),
+      cmocka_unit_test_setup(test_split_segments, reset),      cmocka_unit_test_setup(test_workspace, reset),
   };
   const int failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
   conform_print_ratios();

@@ -73,9 +73,10 @@ static void test_one_specialization(void **state) {
     const conform_case test = conform_select_case(&item->specialization, index, work_for(item->info));
     for (int operation = 0; operation < 2; operation++) {
       if (operation == RWKV6_BACKWARD && test.decay == RWKV6_DECAY_FACTOR) continue;
-      size_t count = check_variants(item, &test, (rwkv6_operation)operation, RWKV6_MODE_RECURRENT, index);
-      count += check_variants(item, &test, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, index);
-      if (!count) fail_msg("no variant takes %s", item->name); /* each device has a portable one */
+      for (int mode = RWKV6_MODE_RECURRENT; mode <= RWKV6_MODE_CHUNK; mode++) /* each device has a portable variant of both */
+        if (!check_variants(item, &test, (rwkv6_operation)operation, (rwkv6_mode)mode, index))
+          fail_msg("%s mode: no variant takes %s, chunk length %d", rwkv6_mode_name((rwkv6_mode)mode), item->name,
+                   (int)test.chunk_length);
     }
   }
 }

@@ -52,25 +52,32 @@ static void test_full(void **state) {
   assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 4);
 }
 
-/* Over all cases of a default run every length, distribution, stride and direction occurs, and the largest ragged batch. */
+/* Over all cases of a default run every length, distribution, stride, direction and chunk length occurs, and the largest ragged
+ * batch; chunk lengths included, they need 60 programs of an operation at most. */
 static void test_cases(void **state) {
   (void)state;
   const size_t count = conform_select_specializations(false, selected);
   int lengths[301] = {0}, distributions[CONFORM_DISTRIBUTIONS] = {0}, strides[CONFORM_STRIDES] = {0}, reverse = 0, most = 0;
-  for (size_t i = 0; i < count; i++)
+  int chunks[17] = {0}, programs = 0;
+  for (size_t i = 0; i < count; i++) {
+    int compiled[17] = {0};
     for (int64_t index = 0; index < 8; index++) {
       const conform_case test = conform_select_case(&selected[i], index, 4e6);
+      chunks[test.chunk_length]++;
+      programs += !compiled[test.chunk_length]++;
       lengths[test.length]++;
       distributions[test.distribution]++;
       strides[test.strides]++;
       reverse += test.reverse;
       if (test.sequences == 17 && test.ragged) most++;
     }
+  }
   static const int wanted[] = {1, 15, 16, 17, 63, 64, 65, 300};
   for (int i = 0; i < 8; i++) assert_true(lengths[wanted[i]] >= 4);
   for (int i = 0; i < CONFORM_DISTRIBUTIONS; i++) assert_true(distributions[i] >= 4);
   for (int i = 0; i < CONFORM_STRIDES; i++) assert_true(strides[i] >= 4);
-  assert_true(reverse >= 4 && most >= 1);
+  for (int i = 0; i <= 16; i++) assert_true(chunks[i] >= 2);
+  assert_true(reverse >= 4 && most >= 1 && programs <= 60);
 }
 
 int main(void) {

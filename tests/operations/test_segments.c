@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Chunk mode where sequences are split into segments: segment lengths x chunk lengths. OpenCL devices only. */
+#include <stdio.h>
+
+#include "each.h"
+
+static test_devices devices;
+
+/* Enough for the automatic choice to split one sequence of one head. */
+#define MANY_UNITS 64
+
+static int64_t launches_of(const conform_subject *subject, const rwkv6_problem *problem, int64_t segment_length) {
+  rwkv6_problem changed = *problem;
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  changed.segment_length = segment_length;
+  if (conform_plan_create(subject, &changed, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  rwkv6_plan_destroy(&plan);
+  return info.launches;
+}
+
+/* A pass over the segments and a scan come before the one that computes: more launches than without segments. */
+static bool splits(const conform_subject *subject, const conform_case *test) {
+  conform_data data;
+  conform_data_create(&data, test, subject->variant->operation, false);
+  const bool more = launches_of(subject, &data.problem, test->segment_length) > launches_of(subject, &data.problem, -1);
+  conform_data_destroy(&data);
+  return more;
+}
+
+/* Both operations on every device: `split` says whether segments are to be expected. */
+static void check(const conform_case *test, bool split) {
+  for (size_t device = 0; device < devices.count; device++)
+    for (int operation = 0; operation < 2; operation++) {
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      const size_t count =
+          conform_variants(devices.device[device], test, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, variants);
+      if (!count) fail_msg("no variant takes chunk length %d", (int)test->chunk_length);
+      for (size_t i = 0; i < count; i++) {
+        const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+        conform_message message;
+        char text[1024];
+        conform_describe(&subject, test, "test_operations", text, sizeof text);
+        if (splits(&subject, test) != split) fail_msg("%s: %s", split ? "not split" : "split", text);
+        if (!conform_check_case(&subject, test, &message)) fail_msg("%s\n  %s", message.text, text);
+      }
+    }
+}
+
+/* 700 tokens: lengths of 1 and 300 are rounded up to 128 or 256 and to 384 or 512. */
+static void check_chunk_length(int64_t chunk_length) {
+  static const int64_t segment_lengths[] = {1, 300, -1};
+  for (size_t i = 0; i < sizeof segment_lengths / sizeof *segment_lengths; i++) {
+    conform_case test = conform_case_make(700, 24, 20);
+    test.heads = 2;
+    test.chunk_length = chunk_length;
+    test.segment_length = segment_lengths[i];
+    check(&test, test.segment_length > 0);
+    test.reverse = true;
+    test.sequences = 5;
+    test.ragged = true;
+    test.distribution = CONFORM_RESETS;
+    test.strides = CONFORM_PADDED;
+    check(&test, test.segment_length > 0);
+  }
+}
+
+static void test_automatic_chunks(void **state) {
+  (void)state;
+  check_chunk_length(0);
+}
+
+static void test_chunks_of_1(void **state) {
+  (void)state;
+  check_chunk_length(1);
+}
+
+static void test_chunks_of_7(void **state) {
+  (void)state;
+  check_chunk_length(7);
+}
+
+/* A memory as long as the sequence: what a segment hands to the next decides everything. */
+static void test_weak_decay(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(700, 24, 20);
+  test.distribution = CONFORM_WEAK;
+  test.segment_length = 1;
+  check(&test, true);
+  test.distribution = CONFORM_NONE;
+  test.reverse = true;
+  check(&test, true);
+}
+
+/* Left to the library: one sequence on a device of many units is split, a batch that fills it is not. */
+static void test_automatic_segments(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(1100, 24, 20);
+  test.segment_length = 0;
+  for (size_t i = 0; i < devices.count; i++) devices.device[i]->info.compute_units = MANY_UNITS;
+  check(&test, true);
+  test.length = 100;
+  check(&test, false);
+  test.length = 300;
+  test.sequences = 8;
+  test.heads = 16;
+  check(&test, false);
+}
+
+static int restore_units(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) devices.device[i]->info.compute_units = devices.info[i].compute_units;
+  return 0;
+}
+
+int main(void) {
+  const int status = test_devices_open(&devices);
+  if (status) return status;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_automatic_chunks),
+      cmocka_unit_test(test_chunks_of_1),
+      cmocka_unit_test(test_chunks_of_7),
+      cmocka_unit_test(test_weak_decay),
+      cmocka_unit_test_teardown(test_automatic_segments, restore_units),
+  };
+  const int failed = cmocka_run_group_tests_name("segments", tests, NULL, NULL);
+  conform_print_ratios();
+  test_devices_close(&devices);
+  return failed;
+}
