@@ -385,6 +385,7 @@ static inline void write_outputs(const float4 *state, const tiles_t *tiles, cons
  * start    the state before the first step of a unit, or NULL (zero): [units, heads, K, V] if start_by_unit, else
  *          [sequences, heads, K, V] (every unit is then a sequence)
  * final    [sequences, heads, K, V] or NULL: written by the last unit of each sequence
+ * slots    [sequences] or NULL: start (not by unit) and final are one pool of states, and this is the place of each sequence
  * carry    [carries, heads, K, V] or NULL: the state of units that this launch begins or ends in the middle of
  * dual     1: the recurrence runs against the order of the batch
  * first_step, last_step: the steps of this launch, multiples of CHUNK; first_group: added to the group number
@@ -393,8 +394,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
               global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
-              global float *final, long final_at, global float *carry, long carry_at, global const long8 *units, batch_t batch,
-              int dual, float out_scale, float in_scale, long first_step, long last_step, long first_group) {
+              global float *final, long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
+              global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
+              long last_step, long first_group) {
   local float r_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
   local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
@@ -410,16 +412,17 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
 
   place_t p[1];
   find_place(p, units, batch, dual, first_group);
+  const bool present = find_state(&p->unit, slots, slots_at, batch);
   const index_t end = min(p->unit.length, (index_t)last_step);
   /* Units that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
-  const bool active = first_step == 0 || first_step < p->unit.length;
+  const bool active = present && (first_step == 0 || first_step < p->unit.length);
   for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP) u_tile[c] = c < KEY_DIM ? u[u_at + p->head * KEY_DIM + c] : 0.0f;
 
   float4 state[ROWS];
   if (first_step > 0)
     load_state(state, carry + carry_at + state_at(p, p->unit.carry), p, active);
   else
-    load_state(state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence), p, start != 0);
+    load_state(state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.state), p, active && start != 0);
 
   fetched_t fetched;
   fetch(&fetched, in, p, first_step, end, true);
@@ -443,7 +446,7 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   const bool ends_sequence = dual ? p->unit.first : p->unit.last;
   if (active && end < p->unit.length) store_state(state, carry + carry_at + state_at(p, p->unit.carry), p);
   if (active && end == p->unit.length && ends_sequence && final)
-    store_state(state, final + final_at + state_at(p, p->unit.sequence), p);
+    store_state(state, final + final_at + state_at(p, p->unit.state), p);
 }
 
 /*
@@ -510,14 +513,14 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
 
 /*
  * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence,
- * beginning with `initial` [sequences, heads, K, V] or 0. One work-item an element of the state; work-groups of the first unit
- * of a sequence (in the direction asked for) do it, the others have nothing to do.
+ * beginning with `initial` [sequences, heads, K, V] (with `slots`, [slots, heads, K, V]) or 0. One work-item an element of the
+ * state; work-groups of the first unit of a sequence (in the direction asked for) do it, the others have nothing to do.
  */
 #define STATE_GROUPS ((KEY_DIM * VALUE_DIM + WORK_GROUP - 1) / WORK_GROUP)
 kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
-chunk_scan(global const float *initial, long initial_at, global float *sums, long sums_at, global const float *decays,
-           long decays_at, global const long8 *units, batch_t batch, int dual, long first_step, long last_step,
-           long first_group) {
+chunk_scan(global const float *initial, long initial_at, global const int *slots, long slots_at, global float *sums,
+           long sums_at, global const float *decays, long decays_at, global const long8 *units, batch_t batch, int dual,
+           long first_step, long last_step, long first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t heads = BATCH_HEADS(batch);
   const index_t unit_head = group / STATE_GROUPS;
@@ -525,10 +528,11 @@ chunk_scan(global const float *initial, long initial_at, global float *sums, lon
   const int element = (int)(group - unit_head * STATE_GROUPS) * WORK_GROUP + (int)get_local_id(0);
   unit_t unit;
   find_unit(&unit, units, batch, unit_head / heads);
-  if (element >= KEY_DIM * VALUE_DIM || !(dual ? unit.last : unit.first)) return;
+  const bool present = find_state(&unit, slots, slots_at, batch);
+  if (!present || element >= KEY_DIM * VALUE_DIM || !(dual ? unit.last : unit.first)) return;
 
   const int row = element / VALUE_DIM;
-  float state = initial ? initial[initial_at + (unit.sequence * heads + head) * KEY_DIM * VALUE_DIM + element] : 0.0f;
+  float state = initial ? initial[initial_at + (unit.state * heads + head) * KEY_DIM * VALUE_DIM + element] : 0.0f;
   while (true) {
     global float *sum = sums + sums_at + (unit.number * heads + head) * KEY_DIM * VALUE_DIM + element;
     const float added = *sum;

@@ -103,6 +103,7 @@ static inline float sum_parts(const tiles_t *tiles, int t, int c, float v_t) {
  * initial     [sequences, heads, K, V] or NULL (zero): the state before step 0
  * final       the same shape or NULL: the state after the last step of each sequence
  * carry       [carries, heads, K, V] or NULL: the state of sequences that this launch begins or ends in the middle of
+ * slots       [sequences] or NULL: initial and final are one pool of states, and this is the place of each sequence in it
  * units, batch see unit.h; a unit is a whole sequence here
  * dual        1: the recurrence runs against the order of the batch
  * first_step, last_step: the steps of this launch; first_group: added to the group number. Both split work over launches.
@@ -111,8 +112,9 @@ kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 recurrent_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
                   layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
                   global const float *initial, long initial_at, global dtype_t *o, layout_t o_at, global float *final,
-                  long final_at, global float *carry, long carry_at, global const long8 *units, batch_t batch, int dual,
-                  float out_scale, float in_scale, long first_step, long last_step, long first_group) {
+                  long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
+                  global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
+                  long last_step, long first_group) {
   local float r_tile[BLOCK * PADDED_KEY];
   local float k_tile[BLOCK * PADDED_KEY];
   local float d_tile[BLOCK * PADDED_KEY];
@@ -127,18 +129,19 @@ recurrent_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *
   const int tile = (int)(group - unit_head * TILES);
   unit_t unit[1];
   find_unit(unit, units, batch, unit_head / heads);
+  const bool present = find_state(unit, slots, slots_at, batch);
   const index_t head = unit_head - unit->number * heads;
   const bool reverse = BATCH_REVERSE(batch) != (dual != 0);
   const index_t end = min(unit->length, (index_t)last_step);
   /* Sequences that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
-  const bool active = first_step == 0 || first_step < unit->length;
+  const bool active = present && (first_step == 0 || first_step < unit->length);
 
   const int item = get_local_id(0);
   const int part = item / COLUMNS;
   const int column = tile * COLUMNS + item - part * COLUMNS;
   const int first_row = part * ROWS;
   const bool real_column = column < VALUE_DIM;
-  const index_t state_at = ((unit->sequence * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
+  const index_t state_at = ((unit->state * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
   const index_t carry_state_at = carry_at + ((unit->carry * heads + head) * KEY_DIM + first_row) * VALUE_DIM + column;
 
   float state[ROWS];

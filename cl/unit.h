@@ -10,13 +10,14 @@
 
 /*
  * What holds for the whole batch: (length, segment length, segments, checkpoints of a full segment, checkpoints of a sequence,
- * heads, reverse, unused). The first five are for batches of equal lengths; a ragged batch has a table with one row a unit:
- * (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, 0, 0).
+ * heads, reverse, slots of the pool or 1). The first five are for batches of equal lengths; a ragged batch has a table with
+ * one row a unit: (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, 0, 0).
  */
 typedef long8 batch_t;
 
 #define BATCH_HEADS(batch) ((batch).s5)
 #define BATCH_REVERSE(batch) ((batch).s6 != 0)
+#define BATCH_SLOTS(batch) ((batch).s7)
 
 /* Structs go to functions by address, here and in the kernels: Oclgrind's checks do not follow structs that are passed or
  * returned. */
@@ -24,6 +25,7 @@ typedef struct unit_t {
   index_t begin;  /* first token in memory */
   index_t length; /* tokens, may be 0 */
   index_t sequence;
+  index_t state;            /* set by find_state */
   index_t number;           /* of the unit itself */
   index_t first_checkpoint; /* checkpoints of all units before this one; each has `heads` states */
   index_t carry;            /* place of the state that is carried from launch to launch */
@@ -52,6 +54,19 @@ static inline void find_unit(unit_t *unit, global const long8 *table, batch_t ba
     unit->first_checkpoint = unit->sequence * batch.s4 + segment * batch.s3;
     unit->carry = number;
   }
+}
+
+/*
+ * Which state of `initial` and `final` is the unit's: that of its sequence, or, with a pool, that in the slot of its sequence
+ * (slots [sequences]; NULL: no pool). False if it has no slot: it then has no tokens either, and nothing is written for it. A
+ * slot past the end of the pool counts as none.
+ */
+static inline bool find_state(unit_t *unit, global const int *slots, index_t slots_at, batch_t batch) {
+  const uint slot = slots ? (uint)slots[slots_at + unit->sequence] : 0u;
+  const bool present = slot < (uint)BATCH_SLOTS(batch); /* in 32 bits: rusticl of Mesa 22.3 gets a range of 64 bits wrong */
+  unit->state = slots && present ? (index_t)slot : unit->sequence;
+  unit->length = present ? unit->length : 0;
+  return present;
 }
 
 /* The token that is visited at `step` of the unit; backward_in_time: from its last token to its first. */

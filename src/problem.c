@@ -57,8 +57,29 @@ static rwkv6_status check_sizes(const rwkv6_problem *p, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
+static rwkv6_status check_pool(const rwkv6_problem *p, rwkv6_operation operation, rwkv6_error *error) {
+  const uint32_t states = p->optional & (RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE);
+  if (!(p->optional & RWKV6_STATE_POOL)) {
+    if (p->pool_slots == 0) return RWKV6_OK;
+    return out_of_range("pool_slots", p->pool_slots, "0, as problem.optional has no RWKV6_STATE_POOL (16)", error);
+  }
+  if (operation == RWKV6_BACKWARD)
+    return rwkv6_fail(
+        error, RWKV6_INVALID_ARGUMENT,
+        "problem.optional has RWKV6_STATE_POOL (16), which is forward only; backward takes RWKV6_INITIAL_STATE (1)");
+  if (states)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                      "problem.optional is %u: RWKV6_STATE_POOL (16) takes the place of RWKV6_INITIAL_STATE (1) and "
+                      "RWKV6_FINAL_STATE (2)",
+                      (unsigned)p->optional);
+  if (p->pool_slots < 1 || p->pool_slots > INT32_MAX)
+    return out_of_range("pool_slots", p->pool_slots, "1 to 2147483647, with RWKV6_STATE_POOL (16)", error);
+  return RWKV6_OK;
+}
+
 static rwkv6_status check_choices(const rwkv6_problem *p, rwkv6_operation operation, rwkv6_error *error) {
-  const uint32_t known = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE;
+  const uint32_t known = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE | RWKV6_STATE_POOL;
+  const uint32_t checks = RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS;
   const int dtype = (int)p->dtype, w_dtype = (int)p->w_dtype, decay = (int)p->decay;
   if (dtype < 0 || dtype > 2) return out_of_range("dtype", dtype, "RWKV6_FP32 (0), RWKV6_FP16 (1), RWKV6_BF16 (2)", error);
   if (w_dtype != dtype && w_dtype != RWKV6_FP32)
@@ -71,9 +92,11 @@ static rwkv6_status check_choices(const rwkv6_problem *p, rwkv6_operation operat
                       "RWKV6_DECAY_RAW (1)");
   if (!isfinite(p->scale))
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.scale is %g; allowed: a finite number", p->scale);
-  if (p->optional & ~known) return out_of_range("optional", p->optional, "RWKV6_INITIAL_STATE | ... (bits 1, 2, 4, 8)", error);
-  if (p->checks & ~(uint32_t)RWKV6_CHECK_VALUES) return out_of_range("checks", p->checks, "0 or RWKV6_CHECK_VALUES (1)", error);
-  return RWKV6_OK;
+  if (p->optional & ~known)
+    return out_of_range("optional", p->optional, "RWKV6_INITIAL_STATE | ... (bits 1, 2, 4, 8, 16)", error);
+  if (p->checks & ~checks)
+    return out_of_range("checks", p->checks, "RWKV6_CHECK_VALUES (1) | RWKV6_CHECK_SLOTS (2), or 0", error);
+  return check_pool(p, operation, error);
 }
 
 static rwkv6_status check_cu_seqlens(const rwkv6_problem *p, rwkv6_error *error) {
@@ -159,8 +182,10 @@ static rwkv6_status resolve_stride(const rwkv6_problem *p, rwkv6_tensor_id id, r
 
 static rwkv6_status resolve_strides(rwkv6_problem *p, rwkv6_error *error) {
   const int64_t heads_key = checked_mul_add(p->heads, p->key_dim, 0);
-  const int64_t states = checked_mul_add(checked_mul_add(heads_key, p->value_dim, 0), p->sequences, 0);
+  const int64_t state = checked_mul_add(heads_key, p->value_dim, 0);
+  const int64_t states = checked_mul_add(state, p->sequences, 0), pool = checked_mul_add(state, p->pool_slots, 0);
   if (states < 0 || !bytes_fit(states, sizeof(double))) return too_large("initial_state", error);
+  if (pool < 0 || !bytes_fit(pool, sizeof(double))) return too_large("pool", error);
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
     /* The table hands out const pointers into a struct that is ours to write. */
     rwkv6_stride *stride = (rwkv6_stride *)rwkv6_tensor_stride(p, (rwkv6_tensor_id)id);

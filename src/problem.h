@@ -32,8 +32,27 @@ static inline rwkv6_sequence rwkv6_problem_sequence(const rwkv6_problem *problem
 /* Tokens of the longest sequence; 0 if all are empty. */
 int64_t rwkv6_problem_longest(const rwkv6_problem *problem);
 
-/* What a call handed in against what the plan's problem wants: present, absent, aligned, not overlapping; with
- * RWKV6_CHECK_VALUES also the values. */
+/* Where a tensor of a call lies: at an address of the host, or at an offset in a buffer of a device. */
+typedef struct rwkv6_place {
+  bool given;
+  const void *space; /* NULL: host memory; else the buffer. What lies in different spaces cannot overlap */
+  int64_t begin;     /* of the first element, in bytes: an address, or the offset in the buffer */
+} rwkv6_place;
+
+/* What a call handed in against what the plan's problem wants: present, absent, aligned, not overlapping. `workspace` (may be
+ * NULL) has `workspace_bytes`, which nothing else may touch either. */
+rwkv6_status rwkv6_places_check(const rwkv6_problem *problem, rwkv6_operation operation,
+                                const rwkv6_place places[RWKV6_TENSOR_COUNT], const rwkv6_place *workspace,
+                                int64_t workspace_bytes, rwkv6_error *error);
+
+/* Values in host memory: the slots of a pool, and with RWKV6_CHECK_VALUES all that is read. */
+rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
+                                rwkv6_error *error);
+
+/* Slots [sequences]: -1, or in range and given once. */
+rwkv6_status rwkv6_slots_check(const rwkv6_problem *problem, const int32_t *slots, rwkv6_error *error);
+
+/* All of the above for a call with host pointers. */
 rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
                                  rwkv6_error *error);
 

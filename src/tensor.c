@@ -20,6 +20,8 @@ const rwkv6_tensor_traits rwkv6_tensor_table[RWKV6_TENSOR_COUNT] = {
     [RWKV6_TENSOR_DU] = {"du", RWKV6_SHAPE_HEADS_KEY, RWKV6_TYPE_FP32, false, true, true, 0},
     [RWKV6_TENSOR_DINITIAL_STATE] = {"dinitial_state", RWKV6_SHAPE_STATE, RWKV6_TYPE_FP32, false, true, true,
                                      RWKV6_DINITIAL_STATE},
+    [RWKV6_TENSOR_POOL] = {"pool", RWKV6_SHAPE_POOL, RWKV6_TYPE_FP32, true, false, true, RWKV6_STATE_POOL},
+    [RWKV6_TENSOR_SLOTS] = {"slots", RWKV6_SHAPE_SEQUENCES, RWKV6_TYPE_INT32, true, false, false, RWKV6_STATE_POOL},
 };
 
 const void *rwkv6_tensor_pointer(const rwkv6_tensors *tensors, rwkv6_tensor_id id) {
@@ -40,6 +42,8 @@ const void *rwkv6_tensor_pointer(const rwkv6_tensors *tensors, rwkv6_tensor_id i
   case RWKV6_TENSOR_DW: return tensors->dw;
   case RWKV6_TENSOR_DU: return tensors->du;
   case RWKV6_TENSOR_DINITIAL_STATE: return tensors->dinitial_state;
+  case RWKV6_TENSOR_POOL: return tensors->pool;
+  case RWKV6_TENSOR_SLOTS: return tensors->slots;
   case RWKV6_TENSOR_COUNT: break;
   }
   return NULL;
@@ -47,12 +51,12 @@ const void *rwkv6_tensor_pointer(const rwkv6_tensors *tensors, rwkv6_tensor_id i
 
 size_t rwkv6_dtype_size(rwkv6_dtype dtype) {
   if (dtype == RWKV6_FP64) return 8;
-  return dtype == RWKV6_FP32 ? 4 : 2;
+  return dtype == RWKV6_FP32 || dtype == RWKV6_INT32 ? 4 : 2;
 }
 
 const char *rwkv6_dtype_name(rwkv6_dtype dtype) {
-  static const char *const names[] = {"fp32", "fp16", "bf16", "fp64"};
-  return (unsigned)dtype < 4 ? names[(unsigned)dtype] : "unknown dtype";
+  static const char *const names[] = {"fp32", "fp16", "bf16", "fp64", "int32"};
+  return (unsigned)dtype < sizeof names / sizeof *names ? names[(unsigned)dtype] : "unknown dtype";
 }
 
 bool rwkv6_tensor_takes_part(const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_tensor_id id) {
@@ -61,18 +65,30 @@ bool rwkv6_tensor_takes_part(const rwkv6_problem *problem, rwkv6_operation opera
   return in_operation && (!traits->optional || (problem->optional & traits->optional));
 }
 
+bool rwkv6_tensor_is_read(rwkv6_tensor_id id) {
+  return !rwkv6_tensor_table[id].output || id == RWKV6_TENSOR_POOL;
+}
+
 rwkv6_dtype rwkv6_tensor_dtype(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   switch (rwkv6_tensor_table[id].type) {
   case RWKV6_TYPE_DTYPE: return problem->dtype;
   case RWKV6_TYPE_W_DTYPE: return problem->w_dtype;
+  case RWKV6_TYPE_INT32: return RWKV6_INT32;
   case RWKV6_TYPE_FP32: break;
   }
   return RWKV6_FP32;
 }
 
 int64_t rwkv6_tensor_channels(const rwkv6_problem *problem, rwkv6_tensor_id id) {
-  const rwkv6_tensor_shape shape = rwkv6_tensor_table[id].shape;
-  return shape == RWKV6_SHAPE_TOKENS_VALUE || shape == RWKV6_SHAPE_STATE ? problem->value_dim : problem->key_dim;
+  switch (rwkv6_tensor_table[id].shape) {
+  case RWKV6_SHAPE_TOKENS_VALUE:
+  case RWKV6_SHAPE_STATE:
+  case RWKV6_SHAPE_POOL: return problem->value_dim;
+  case RWKV6_SHAPE_SEQUENCES: return 1;
+  case RWKV6_SHAPE_TOKENS_KEY:
+  case RWKV6_SHAPE_HEADS_KEY: break;
+  }
+  return problem->key_dim;
 }
 
 const rwkv6_stride *rwkv6_tensor_stride(const rwkv6_problem *problem, rwkv6_tensor_id id) {
@@ -95,6 +111,8 @@ int64_t rwkv6_tensor_elements(const rwkv6_problem *problem, rwkv6_tensor_id id) 
   switch (rwkv6_tensor_table[id].shape) {
   case RWKV6_SHAPE_HEADS_KEY: return problem->heads * problem->key_dim;
   case RWKV6_SHAPE_STATE: return problem->sequences * problem->heads * problem->key_dim * problem->value_dim;
+  case RWKV6_SHAPE_POOL: return problem->pool_slots * problem->heads * problem->key_dim * problem->value_dim;
+  case RWKV6_SHAPE_SEQUENCES: return problem->sequences;
   case RWKV6_SHAPE_TOKENS_KEY:
   case RWKV6_SHAPE_TOKENS_VALUE: break;
   }

@@ -3,40 +3,56 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "error.h"
 #include "half.h"
 #include "problem.h"
 
-/* The memory of one tensor: rows of `row` bytes at begin + token * token_stride + head * head_stride bytes. */
+/* The memory of one tensor: rows of `row` bytes at begin + token * token_stride + head * head_stride bytes of a space. */
 typedef struct footprint {
-  rwkv6_tensor_id id;
-  int64_t begin, end; /* addresses of the first byte and one past the last */
+  rwkv6_tensor_id id; /* RWKV6_TENSOR_COUNT: the workspace */
+  const rwkv6_place *place;
+  int64_t begin, end; /* the first byte and one past the last */
   int64_t token_stride, head_stride, row;
 } footprint;
 
-static rwkv6_status check_presence(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
+typedef struct place_text {
+  char text[48];
+} place_text;
+
+static place_text text_of(const rwkv6_place *place) {
+  place_text text = {"NULL"};
+  if (place->space)
+    snprintf(text.text, sizeof text.text, "byte %" PRId64 " of its buffer", place->begin);
+  else if (place->given)
+    snprintf(text.text, sizeof text.text, "%p", (void *)(uintptr_t)place->begin);
+  return text;
+}
+
+static rwkv6_status check_presence(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_place *place,
                                    rwkv6_tensor_id id, rwkv6_error *error) {
   const rwkv6_tensor_traits *traits = &rwkv6_tensor_table[id];
-  const void *pointer = rwkv6_tensor_pointer(tensors, id);
   const char *name = operation == RWKV6_FORWARD ? "forward" : "backward";
   const bool wanted = rwkv6_tensor_takes_part(problem, operation, id);
-  if (wanted && !pointer && rwkv6_tensor_elements(problem, id) > 0)
+  if (wanted && !place->given && rwkv6_tensor_elements(problem, id) > 0)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.%s is NULL; %s of this problem needs it", traits->name, name);
-  if (!wanted && pointer)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.%s is %p; allowed: NULL, as %s of this problem %s", traits->name,
-                      pointer, name, traits->optional ? "has it only if problem.optional says so" : "has no such tensor");
+  if (!wanted && place->given)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.%s is %s; allowed: NULL, as %s of this problem %s", traits->name,
+                      text_of(place).text, name,
+                      traits->optional ? "has it only if problem.optional says so" : "has no such tensor");
   const size_t alignment = rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
-  if (wanted && (uintptr_t)pointer % alignment)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.%s is %p; allowed: an address aligned to %zu bytes", traits->name,
-                      pointer, alignment);
+  if (wanted && (uint64_t)place->begin % alignment)
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.%s is %s; allowed: an address aligned to %zu bytes", traits->name,
+                      text_of(place).text, alignment);
   return RWKV6_OK;
 }
 
-static footprint footprint_of(const rwkv6_problem *problem, const rwkv6_tensors *tensors, rwkv6_tensor_id id) {
+static footprint footprint_of(const rwkv6_problem *problem, const rwkv6_place *place, rwkv6_tensor_id id) {
   const int64_t size = (int64_t)rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
-  footprint f = {.id = id, .begin = (int64_t)(uintptr_t)rwkv6_tensor_pointer(tensors, id)};
+  footprint f = {.id = id, .place = place, .begin = place->begin};
   f.end = f.begin + rwkv6_tensor_extent(problem, id) * size;
   f.token_stride = stride ? stride->token * size : 0;
   f.head_stride = stride ? stride->head * size : 0;
@@ -70,7 +86,7 @@ static bool apart_within_row(const footprint *a, const footprint *b) {
 }
 
 static bool overlap(const footprint *a, const footprint *b, int64_t heads) {
-  if (a->begin == a->end || b->begin == b->end) return false;
+  if (a->place->space != b->place->space || a->begin == a->end || b->begin == b->end) return false;
   if (a->end <= b->begin || b->end <= a->begin) return false;
   return !apart_within_token(a, b, heads) && !apart_within_row(a, b);
 }
@@ -79,24 +95,44 @@ static bool legal_alias(const footprint *a, const footprint *b) {
   return a->id == RWKV6_TENSOR_INITIAL_STATE && b->id == RWKV6_TENSOR_FINAL_STATE && a->begin == b->begin;
 }
 
-static rwkv6_status check_overlap(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
-                                  rwkv6_error *error) {
-  footprint all[RWKV6_TENSOR_COUNT];
-  int count = 0;
-  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
-    if (rwkv6_tensor_takes_part(problem, operation, (rwkv6_tensor_id)id))
-      all[count++] = footprint_of(problem, tensors, (rwkv6_tensor_id)id);
+static bool is_written(const footprint *f) {
+  return f->id == RWKV6_TENSOR_COUNT || rwkv6_tensor_table[f->id].output;
+}
+
+static const char *name_of(const footprint *f) {
+  return f->id == RWKV6_TENSOR_COUNT ? "workspace" : rwkv6_tensor_table[f->id].name;
+}
+
+static rwkv6_status check_overlap(const footprint *all, int count, int64_t heads, rwkv6_error *error) {
   for (int i = 0; i < count; i++)
     for (int j = i + 1; j < count; j++) {
-      const rwkv6_tensor_traits *a = &rwkv6_tensor_table[all[i].id], *b = &rwkv6_tensor_table[all[j].id];
-      if (!(a->output || b->output) || legal_alias(&all[i], &all[j]) || !overlap(&all[i], &all[j], problem->heads)) continue;
+      const footprint *a = &all[i], *b = &all[j];
+      if (!(is_written(a) || is_written(b)) || legal_alias(a, b) || !overlap(a, b, heads)) continue;
       return rwkv6_fail(
           error, RWKV6_INVALID_ARGUMENT,
-          "tensors.%s at %p overlaps tensors.%s at %p; allowed: outputs apart from everything else, or final_state "
+          "tensors.%s at %s overlaps tensors.%s at %s; allowed: outputs apart from everything else, or final_state "
           "equal to initial_state",
-          b->name, rwkv6_tensor_pointer(tensors, all[j].id), a->name, rwkv6_tensor_pointer(tensors, all[i].id));
+          name_of(b), text_of(b->place).text, name_of(a), text_of(a->place).text);
     }
   return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_places_check(const rwkv6_problem *problem, rwkv6_operation operation,
+                                const rwkv6_place places[RWKV6_TENSOR_COUNT], const rwkv6_place *workspace,
+                                int64_t workspace_bytes, rwkv6_error *error) {
+  footprint all[RWKV6_TENSOR_COUNT + 1];
+  int count = 0;
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    const rwkv6_status status = check_presence(problem, operation, &places[i], id, error);
+    if (status) return status;
+    if (rwkv6_tensor_takes_part(problem, operation, id)) all[count++] = footprint_of(problem, &places[i], id);
+  }
+  if (workspace) {
+    const footprint f = {RWKV6_TENSOR_COUNT, workspace, workspace->begin, workspace->begin + workspace_bytes, 0, 0, 0};
+    all[count++] = f;
+  }
+  return check_overlap(all, count, problem->heads, error);
 }
 
 static float load(const void *data, rwkv6_dtype dtype, int64_t i) {
@@ -127,10 +163,21 @@ static rwkv6_status check_row(const rwkv6_problem *problem, rwkv6_tensor_id id, 
   return RWKV6_OK;
 }
 
+/* States of slots that take part. */
+static rwkv6_status check_pool(const rwkv6_problem *problem, const rwkv6_tensors *tensors, rwkv6_error *error) {
+  const int64_t state = problem->heads * problem->key_dim * problem->value_dim;
+  rwkv6_status status = RWKV6_OK;
+  for (int64_t n = 0; n < problem->sequences && !status; n++)
+    if (tensors->slots[n] >= 0)
+      status = check_row(problem, RWKV6_TENSOR_POOL, tensors->pool, tensors->slots[n] * state, state, error);
+  return status;
+}
+
 static rwkv6_status check_values(const rwkv6_problem *problem, const rwkv6_tensors *tensors, rwkv6_tensor_id id,
                                  rwkv6_error *error) {
   const void *data = rwkv6_tensor_pointer(tensors, id);
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
+  if (id == RWKV6_TENSOR_POOL) return check_pool(problem, tensors, error);
   if (!stride) return check_row(problem, id, data, 0, rwkv6_tensor_elements(problem, id), error);
   for (int64_t t = 0; t < problem->tokens; t++)
     for (int64_t h = 0; h < problem->heads; h++) {
@@ -141,19 +188,56 @@ static rwkv6_status check_values(const rwkv6_problem *problem, const rwkv6_tenso
   return RWKV6_OK;
 }
 
+/* `taken` [pool_slots], zeros. */
+static rwkv6_status check_each_slot(const rwkv6_problem *problem, const int32_t *slots, bool *taken, rwkv6_error *error) {
+  for (int64_t n = 0; n < problem->sequences; n++) {
+    if (slots[n] == -1) continue;
+    if (slots[n] < 0 || slots[n] >= problem->pool_slots)
+      return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                        "tensors.slots[%" PRId64 "] is %" PRId32 "; allowed: -1 (leave the sequence out), or 0 to %" PRId64, n,
+                        slots[n], problem->pool_slots - 1);
+    if (taken[slots[n]])
+      return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
+                        "tensors.slots[%" PRId64 "] is %" PRId32 ", as that of an earlier sequence; allowed: each slot once", n,
+                        slots[n]);
+    taken[slots[n]] = true;
+  }
+  return RWKV6_OK;
+}
+
+rwkv6_status rwkv6_slots_check(const rwkv6_problem *problem, const int32_t *slots, rwkv6_error *error) {
+  bool *taken = rwkv6_alloc((size_t)problem->pool_slots, sizeof *taken, "the check of slots", error);
+  if (!taken) return RWKV6_OUT_OF_MEMORY;
+  const rwkv6_status status = check_each_slot(problem, slots, taken, error);
+  free(taken);
+  return status;
+}
+
+rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
+                                rwkv6_error *error) {
+  rwkv6_status status = RWKV6_OK;
+  if (rwkv6_tensor_takes_part(problem, operation, RWKV6_TENSOR_SLOTS))
+    status = rwkv6_slots_check(problem, tensors->slots, error);
+  for (int i = 0; i < RWKV6_TENSOR_COUNT && !status && (problem->checks & RWKV6_CHECK_VALUES); i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (rwkv6_tensor_takes_part(problem, operation, id) && rwkv6_tensor_is_read(id) && id != RWKV6_TENSOR_SLOTS)
+      status = check_values(problem, tensors, id, error);
+  }
+  return status;
+}
+
 rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
                                  rwkv6_error *error) {
   if (!tensors) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors is NULL; allowed: a struct from RWKV6_TENSORS_INIT");
   if (tensors->size < sizeof *tensors)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.size is %zu; at least %zu is needed (RWKV6_TENSORS_INIT sets it)",
                       tensors->size, sizeof *tensors);
+  rwkv6_place places[RWKV6_TENSOR_COUNT];
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
-    const rwkv6_status status = check_presence(problem, operation, tensors, (rwkv6_tensor_id)id, error);
-    if (status) return status;
+    const void *pointer = rwkv6_tensor_pointer(tensors, (rwkv6_tensor_id)id);
+    const rwkv6_place place = {pointer != NULL, NULL, (int64_t)(uintptr_t)pointer};
+    places[id] = place;
   }
-  rwkv6_status status = check_overlap(problem, operation, tensors, error);
-  for (int id = 0; id < RWKV6_TENSOR_COUNT && !status && (problem->checks & RWKV6_CHECK_VALUES); id++)
-    if (rwkv6_tensor_takes_part(problem, operation, (rwkv6_tensor_id)id) && !rwkv6_tensor_table[id].output)
-      status = check_values(problem, tensors, (rwkv6_tensor_id)id, error);
-  return status;
+  const rwkv6_status status = rwkv6_places_check(problem, operation, places, NULL, 0, error);
+  return status ? status : rwkv6_values_check(problem, operation, tensors, error);
 }

@@ -276,7 +276,12 @@ enum {
   RWKV6_INITIAL_STATE = 1,  /**< forward and backward read initial_state; otherwise it is zero */
   RWKV6_FINAL_STATE = 2,    /**< forward writes final_state; no meaning to backward */
   RWKV6_DFINAL_STATE = 4,   /**< backward reads dfinal_state; otherwise it is zero. No meaning to forward */
-  RWKV6_DINITIAL_STATE = 8  /**< backward writes dinitial_state. No meaning to forward */
+  RWKV6_DINITIAL_STATE = 8, /**< backward writes dinitial_state. No meaning to forward */
+  /**
+   * Forward keeps the states of all sequences in a pool of `pool_slots` states: each sequence begins with the state in its slot
+   * and leaves its final state there. Instead of RWKV6_INITIAL_STATE and RWKV6_FINAL_STATE. Forward only: backward refuses it.
+   */
+  RWKV6_STATE_POOL = 16
 };
 
 /** Extra checks (bits of rwkv6_problem.checks). */
@@ -285,7 +290,13 @@ enum {
    * rwkv6_run scans the inputs before it computes and refuses NaN anywhere, w > 0 in log form and w outside [0, 1] in factor
    * form. Costs a pass over the inputs; without it such values give the IEEE result of the formula.
    */
-  RWKV6_CHECK_VALUES = 1
+  RWKV6_CHECK_VALUES = 1,
+  /**
+   * For slots in a device buffer (rwkv6/opencl.h): reads them back and refuses one that is out of range or given to two
+   * sequences, which costs waiting for the device. Without it, a slot out of range counts as -1, and the state of a slot that two
+   * sequences share is undefined. Slots in host memory are always checked.
+   */
+  RWKV6_CHECK_SLOTS = 2
 };
 
 /**
@@ -309,7 +320,7 @@ typedef struct rwkv6_problem {
   int32_t reverse;           /**< not 0: the recurrence runs from the last token of each sequence to its first */
   double scale;              /**< finite; default key_dim^(-1/2). RWKV language models pass 1 */
   uint32_t optional;         /**< RWKV6_INITIAL_STATE | ...; default 0 */
-  uint32_t checks;           /**< RWKV6_CHECK_VALUES | ...; default 0 */
+  uint32_t checks;           /**< RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS; default 0 */
   rwkv6_stride r, k, v, w, o, do_, dr, dk, dv, dw; /**< default 0: packed */
   int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
                                   portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
@@ -317,6 +328,7 @@ typedef struct rwkv6_problem {
   int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
                                   0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
                                   2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
+  int64_t pool_slots;        /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
 } rwkv6_problem;
 
 #define RWKV6_MAX_DIM 256
@@ -446,11 +458,16 @@ typedef struct rwkv6_tensors {
   void *dw;                   /**< W [tokens, heads, key_dim]: gradient of w in the form w has */
   float *du;                  /**< [heads, key_dim] */
   float *dinitial_state;      /**< [sequences, heads, key_dim, value_dim]; RWKV6_DINITIAL_STATE */
+  /* read and written by forward */
+  float *pool;                /**< [pool_slots, heads, key_dim, value_dim]; RWKV6_STATE_POOL. Only slots in use are touched */
+  const int32_t *slots;       /**< [sequences], read: 0 to pool_slots - 1, each at most once; -1: the sequence is left out, its
+                                   rows of o and every state stay as they are */
 } rwkv6_tensors;
 
 /** `rwkv6_tensors tensors = RWKV6_TENSORS_INIT;` */
 #define RWKV6_TENSORS_INIT \
-  { sizeof(rwkv6_tensors), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+  { sizeof(rwkv6_tensors), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+    NULL, NULL }
 
 /**
  * Computes the plan's operation on host memory, on whatever device the plan was made for, and returns when the outputs are

@@ -18,6 +18,8 @@ cli_npy_shape cli_case_shape(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   case RWKV6_SHAPE_HEADS_KEY: return (cli_npy_shape){2, {problem->heads, keys}};
   case RWKV6_SHAPE_STATE: return (cli_npy_shape){4, {problem->sequences, problem->heads, keys, values}};
   case RWKV6_SHAPE_TOKENS_KEY: return (cli_npy_shape){3, {problem->tokens, problem->heads, keys}};
+  case RWKV6_SHAPE_POOL:
+  case RWKV6_SHAPE_SEQUENCES: /* cases have no pool of states */
   case RWKV6_SHAPE_TOKENS_VALUE: break;
   }
   return (cli_npy_shape){3, {problem->tokens, problem->heads, values}};
@@ -157,6 +159,7 @@ static rwkv6_status read_tensor(const char *path, rwkv6_tensor_id id, cli_case *
 }
 
 static rwkv6_status load_tensor(const char *folder, rwkv6_tensor_id id, cli_case *loaded, rwkv6_error *error) {
+  if (rwkv6_tensor_table[id].optional == RWKV6_STATE_POOL) return RWKV6_OK; /* cases have no pool */
   char file[32] = "";
   strcat(strcat(file, rwkv6_tensor_table[id].name), ".npy");
   char *path = cli_join_path(folder, file, error);

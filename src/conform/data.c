@@ -190,6 +190,8 @@ void conform_sequence_rows(const conform_data *data, rwkv6_tensor_id id, int64_t
     *first = n * state_rows;
     *last = *first + state_rows;
     return;
+  case RWKV6_SHAPE_POOL:
+  case RWKV6_SHAPE_SEQUENCES: /* cases have no pool */
   case RWKV6_SHAPE_TOKENS_KEY:
   case RWKV6_SHAPE_TOKENS_VALUE: break;
   }
@@ -228,6 +230,8 @@ void conform_tensors_set(rwkv6_tensors *tensors, int id, void *pointer) {
   case RWKV6_TENSOR_DW: tensors->dw = pointer; break;
   case RWKV6_TENSOR_DU: tensors->du = pointer; break;
   case RWKV6_TENSOR_DINITIAL_STATE: tensors->dinitial_state = pointer; break;
+  case RWKV6_TENSOR_POOL: tensors->pool = pointer; break;
+  case RWKV6_TENSOR_SLOTS: tensors->slots = pointer; break;
   case RWKV6_TENSOR_COUNT: break;
   }
 }

@@ -16,6 +16,8 @@ int64_t conform_rows(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   switch (rwkv6_tensor_table[id].shape) {
   case RWKV6_SHAPE_HEADS_KEY: return problem->heads;
   case RWKV6_SHAPE_STATE: return problem->sequences * problem->heads * problem->key_dim;
+  case RWKV6_SHAPE_POOL: return problem->pool_slots * problem->heads * problem->key_dim;
+  case RWKV6_SHAPE_SEQUENCES: return problem->sequences;
   case RWKV6_SHAPE_TOKENS_KEY:
   case RWKV6_SHAPE_TOKENS_VALUE: break;
   }

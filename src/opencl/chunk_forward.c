@@ -180,6 +180,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
   if (status) return status;
   rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_SCAN);
   rwkv6_cl_arg_packed(&a, call, roles->initial_state);
+  rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_units(&a, units);
@@ -215,6 +216,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   set_start(&a, roles, places, call);
   rwkv6_cl_arg_tensor(&a, call, roles->o);
   rwkv6_cl_arg_packed(&a, call, roles->final_state);
+  rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(&a, call, places->carry, units->carries > 0);
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);

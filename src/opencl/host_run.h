@@ -10,9 +10,10 @@
 /* Made at the first run and kept: a plan that runs again allocates nothing. */
 typedef struct rwkv6_cl_host {
   cl_command_queue queue;
-  cl_mem buffer[RWKV6_TENSOR_COUNT]; /* packed, whatever the strides on the host */
+  cl_mem buffer[RWKV6_TENSOR_COUNT]; /* packed, whatever the strides on the host; the pool: only slots in use */
   cl_mem workspace;
-  void *staging;        /* rows of one strided tensor, packed */
+  void *staging;        /* rows of one strided tensor, packed, or the slots in use */
+  int32_t *places;      /* [sequences]: where a slot in use is in the buffer of the pool, -1: nowhere */
   rwkv6_problem packed; /* the plan's problem with packed strides */
 } rwkv6_cl_host;
 

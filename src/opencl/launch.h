@@ -50,7 +50,7 @@ void rwkv6_cl_arg_int(rwkv6_cl_arguments *arguments, int value);
 void rwkv6_cl_arg_float(rwkv6_cl_arguments *arguments, double value);
 /* Buffer and layout_t (cl/storage.h) of a strided tensor. */
 void rwkv6_cl_arg_tensor(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id);
-/* Buffer and offset of u, du or a state. */
+/* Buffer and offset of u, du, a state, the pool or its slots. */
 void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, rwkv6_tensor_id id);
 /* A part of the workspace that begins at a byte (a multiple of 4): buffer and offset in floats. NULL if `present` is false. */
 void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present);

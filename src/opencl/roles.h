@@ -17,10 +17,13 @@ typedef struct rwkv6_cl_roles {
   bool dual; /* against the order of the problem */
 } rwkv6_cl_roles;
 
+/* With a pool, both states of a sequence are its slot. */
 static inline rwkv6_cl_roles rwkv6_cl_forward_roles(const rwkv6_problem *problem) {
-  const rwkv6_cl_roles roles = {RWKV6_TENSOR_R, RWKV6_TENSOR_K,           RWKV6_TENSOR_V, RWKV6_TENSOR_INITIAL_STATE,
-                                RWKV6_TENSOR_O, RWKV6_TENSOR_FINAL_STATE, problem->scale, 1.0,
-                                false};
+  const bool pool = (problem->optional & RWKV6_STATE_POOL) != 0;
+  const rwkv6_tensor_id initial = pool ? RWKV6_TENSOR_POOL : RWKV6_TENSOR_INITIAL_STATE;
+  const rwkv6_tensor_id final = pool ? RWKV6_TENSOR_POOL : RWKV6_TENSOR_FINAL_STATE;
+  const rwkv6_cl_roles roles = {
+      RWKV6_TENSOR_R, RWKV6_TENSOR_K, RWKV6_TENSOR_V, initial, RWKV6_TENSOR_O, final, problem->scale, 1.0, false};
   return roles;
 }
 

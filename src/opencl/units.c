@@ -59,7 +59,7 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
   return rwkv6_cl_fail(error, code, "clCreateBuffer for the table of units");
 }
 
-/* Equal lengths need no table: the kernels work it out from six numbers, so a new batch shape costs nothing on the device. */
+/* Equal lengths need no table: the kernels work it out from a few numbers, so a new batch shape costs nothing on the device. */
 static void describe_equal(const rwkv6_problem *problem, int64_t segment_length, int64_t span, int64_t window_steps,
                            rwkv6_cl_units *units) {
   const int64_t length = problem->tokens / problem->sequences;
@@ -85,6 +85,7 @@ rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem
   *units = none;
   units->batch[5] = problem->heads;
   units->batch[6] = problem->reverse != 0;
+  units->batch[7] = problem->pool_slots ? problem->pool_slots : 1;
   if (problem->cu_seqlens) return make_table(device, problem, segment_length, span, window_steps, units, error);
   describe_equal(problem, segment_length, span, window_steps, units);
   return RWKV6_OK;

@@ -18,6 +18,9 @@ void rwkv6_reference_views(const rwkv6_problem *problem, rwkv6_operation operati
     view->token_stride = stride ? stride->token : 0;
     view->head_stride = stride ? stride->head : 0;
   }
+  if (!rwkv6_tensor_takes_part(problem, operation, RWKV6_TENSOR_POOL)) return;
+  call->view[RWKV6_TENSOR_INITIAL_STATE] = call->view[RWKV6_TENSOR_FINAL_STATE] = call->view[RWKV6_TENSOR_POOL];
+  call->slots = tensors->slots;
 }
 
 int64_t rwkv6_reference_chunk_length(const rwkv6_problem *problem) {

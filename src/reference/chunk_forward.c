@@ -109,7 +109,7 @@ void RWKV6_REAL_NAME(chunk_forward)(const rwkv6_reference_call *call) {
     load_bonus(w.u, call, head);
     for (int64_t n = 0; n < call->problem->sequences; ++n) {
       w.strand = strand_of(call, n, head);
-      forward_strand(&w);
+      if (w.strand.state >= 0) forward_strand(&w);
     }
   }
 }

@@ -206,6 +206,6 @@ void RWKV6_REAL_NAME(recurrent_forward)(const rwkv6_reference_call *call) {
   for (int64_t head = 0; head < w.H; ++head) load_bonus(w.u + head * w.K, call, head);
   for (int64_t n = 0; n < call->problem->sequences; ++n) {
     w.strand = strand_of(call, n, 0);
-    forward_sequence(&w);
+    if (w.strand.state >= 0) forward_sequence(&w);
   }
 }

@@ -20,8 +20,9 @@ typedef struct rwkv6_view {
 
 typedef struct rwkv6_reference_call {
   const rwkv6_problem *problem;
-  rwkv6_view view[RWKV6_TENSOR_COUNT]; /* outputs may have dtype RWKV6_FP64 */
-  void *workspace;                     /* at least what ..._workspace says, aligned to 64 bytes; contents undefined */
+  rwkv6_view view[RWKV6_TENSOR_COUNT]; /* outputs may have dtype RWKV6_FP64; with a pool, both states are views of it */
+  const int32_t *slots; /* [sequences]: which state of the pool is a sequence's, -1: leave it out; NULL: no pool */
+  void *workspace;      /* at least what ..._workspace says, aligned to 64 bytes; contents undefined */
 } rwkv6_reference_call;
 
 /* Fills the views from the tensors of a public call, with the storage types and strides of the problem. */

@@ -50,7 +50,7 @@ static inline void store_row(const rwkv6_view *view, int64_t offset, const real 
  */
 typedef struct strand {
   const rwkv6_reference_call *call;
-  int64_t sequence;
+  int64_t state; /* which one of a tensor of states: the sequence's number, or its slot in a pool; -1: leave the sequence out */
   int64_t head;
   int64_t length;
   int64_t first_token;
@@ -59,7 +59,7 @@ typedef struct strand {
 
 static inline strand strand_of(const rwkv6_reference_call *call, int64_t sequence, int64_t head) {
   const rwkv6_sequence tokens = rwkv6_problem_sequence(call->problem, sequence);
-  strand s = {call, sequence, head, tokens.length, tokens.begin, 1};
+  strand s = {call, call->slots ? call->slots[sequence] : sequence, head, tokens.length, tokens.begin, 1};
   if (call->problem->reverse) {
     s.first_token = tokens.begin + tokens.length - 1;
     s.token_step = -1;
@@ -89,7 +89,7 @@ static inline void load_state(real *state, const strand *s, rwkv6_tensor_id id) 
   const int64_t size = (int64_t)p->key_dim * p->value_dim;
   const rwkv6_view *view = &s->call->view[id];
   if (view->data) {
-    load_row(state, view, (s->sequence * p->heads + s->head) * size, size);
+    load_row(state, view, (s->state * p->heads + s->head) * size, size);
   } else {
     for (int64_t i = 0; i < size; ++i) state[i] = 0;
   }
@@ -99,7 +99,7 @@ static inline void store_state(const strand *s, rwkv6_tensor_id id, const real *
   const rwkv6_problem *p = s->call->problem;
   const int64_t size = (int64_t)p->key_dim * p->value_dim;
   const rwkv6_view *view = &s->call->view[id];
-  if (view->data) store_row(view, (s->sequence * p->heads + s->head) * size, state, size);
+  if (view->data) store_row(view, (s->state * p->heads + s->head) * size, state, size);
 }
 
 /* u[K] of a head. */

@@ -149,8 +149,8 @@ static void test_choices(void **state) {
   REFUSED(decay, (rwkv6_decay)3, "3");
   REFUSED(scale, (double)NAN, "nan");
   REFUSED(scale, (double)INFINITY, "inf");
-  REFUSED(optional, 16u, "16");
-  REFUSED(checks, 2u, "2");
+  REFUSED(optional, 32u, "32");
+  REFUSED(checks, 4u, "4");
   ACCEPTED(scale, 0.0);
   ACCEPTED(scale, -2.0);
   ACCEPTED(reverse, -1);
@@ -177,6 +177,33 @@ static void test_factor_form_has_no_backward(void **state) {
   accepted(&problem);
   refused_by(&problem, RWKV6_BACKWARD, RWKV6_MODE_RECURRENT, "decay", "RWKV6_DECAY_FACTOR");
   refused_by(&problem, RWKV6_BACKWARD, RWKV6_MODE_AUTO, "decay", "RWKV6_DECAY_FACTOR");
+}
+
+static void test_pool(void **state) {
+  (void)state;
+  REFUSED(pool_slots, 3, "3"); /* without RWKV6_STATE_POOL */
+  REFUSED(pool_slots, -1, "-1");
+  rwkv6_problem problem = good();
+  problem.optional = RWKV6_STATE_POOL;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "pool_slots", "0");
+  problem.pool_slots = -1;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "pool_slots", "-1");
+  problem.pool_slots = (int64_t)INT32_MAX + 1;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "pool_slots", "2147483648");
+  problem.pool_slots = INT32_MAX;
+  problem.heads = (int64_t)1 << 40;
+  problem.tokens = 0;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "pool", "size");
+  problem = good();
+  problem.pool_slots = 1; /* fewer than sequences: some have to be left out */
+  problem.optional = RWKV6_STATE_POOL | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE;
+  accepted(&problem);
+  refused_by(&problem, RWKV6_BACKWARD, RWKV6_MODE_RECURRENT, "RWKV6_STATE_POOL", "forward only");
+  refused_by(&problem, RWKV6_BACKWARD, RWKV6_MODE_AUTO, "RWKV6_STATE_POOL", "forward only");
+  problem.optional = RWKV6_STATE_POOL | RWKV6_INITIAL_STATE;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "optional", "17");
+  problem.optional = RWKV6_STATE_POOL | RWKV6_FINAL_STATE;
+  refused_by(&problem, RWKV6_FORWARD, RWKV6_MODE_AUTO, "optional", "18");
 }
 
 static void test_struct_sizes(void **state) {
@@ -318,6 +345,7 @@ int main(void) {
       cmocka_unit_test(test_choices),
       cmocka_unit_test(test_operation_and_mode),
       cmocka_unit_test(test_factor_form_has_no_backward),
+      cmocka_unit_test(test_pool),
       cmocka_unit_test(test_struct_sizes),
       cmocka_unit_test(test_overflow),
       cmocka_unit_test(test_strides),

@@ -138,6 +138,95 @@ static void test_structs(void **state) {
   tear_down(&f);
 }
 
+/* 5 sequences, 4 slots; the third sequence is left out. */
+static void set_up_pool(fixture *f, uint32_t checks, float *pool, const int32_t *slots) {
+  conform_case test = conform_case_make(2, 3, 2);
+  test.sequences = 5;
+  test.optional = 0;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  conform_data_create(&f->data, &test, RWKV6_FORWARD, false);
+  f->data.problem.optional = RWKV6_STATE_POOL;
+  f->data.problem.pool_slots = 4;
+  f->data.problem.checks = checks;
+  if (rwkv6_plan_create(cpu, &f->data.problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &f->plan, &error))
+    fail_msg("no plan: %s", error.message);
+  const conform_call call = conform_call_all(&f->data);
+  f->tensors = conform_tensors(&f->data, &call);
+  f->tensors.pool = pool;
+  f->tensors.slots = slots;
+}
+
+static void test_slots(void **state) {
+  (void)state;
+  float pool[4 * 6] = {0}, before[4 * 6] = {0};
+  int32_t slots[5] = {3, 0, -1, 2, 1};
+  fixture f;
+  set_up_pool(&f, 0, pool, slots);
+  slots[1] = 4;
+  refused(&f, "tensors.slots[1]", "4");
+  slots[1] = -2;
+  refused(&f, "tensors.slots[1]", "-2");
+  slots[1] = INT32_MIN;
+  refused(&f, "tensors.slots[1]", "-2147483648");
+  slots[1] = 0;
+  slots[4] = 3;
+  refused(&f, "tensors.slots[4]", "3, as that of an earlier");
+  slots[4] = 1;
+  f.tensors.slots = NULL;
+  refused(&f, "tensors.slots", "NULL");
+  f.tensors.slots = (const int32_t *)(const void *)((const char *)slots + 1);
+  refused(&f, "tensors.slots", "aligned");
+  f.tensors.slots = slots;
+  f.tensors.pool = NULL;
+  refused(&f, "tensors.pool", "NULL");
+  f.tensors.pool = pool;
+  f.tensors.initial_state = pool;
+  refused(&f, "tensors.initial_state", address(pool));
+  f.tensors.initial_state = NULL;
+  f.tensors.final_state = before;
+  refused(&f, "tensors.final_state", address(before));
+  f.tensors.final_state = NULL;
+  f.tensors.o = pool + 23;
+  refused(&f, "tensors.o", "overlap");
+  f.tensors.o = conform_image_pointer(&f.data.image[RWKV6_TENSOR_O], 0);
+  f.tensors.pool = (float *)(void *)slots;
+  refused(&f, "tensors.slots", "overlap");
+  f.tensors.pool = pool;
+  assert_memory_equal(pool, before, sizeof pool);
+  accepted(&f);
+  tear_down(&f);
+}
+
+/* NaN in a slot that nobody has is nobody's business. */
+static void test_values_of_the_pool(void **state) {
+  (void)state;
+  float pool[4 * 6] = {0};
+  const int32_t slots[5] = {3, 0, -1, -1, 1};
+  fixture f;
+  set_up_pool(&f, RWKV6_CHECK_VALUES, pool, slots);
+  pool[2 * 6] = NAN;
+  accepted(&f);
+  pool[1 * 6 + 5] = NAN;
+  conform_data_poison(&f.data);
+  refused(&f, "tensors.pool", "nan");
+  tear_down(&f);
+}
+
+static void test_pool_not_asked_for(void **state) {
+  (void)state;
+  const conform_case test = conform_case_make(4, 5, 6);
+  float pool[64] = {0};
+  const int32_t slot = 0;
+  fixture f;
+  set_up(&f, &test, RWKV6_FORWARD, 0);
+  f.tensors.pool = pool;
+  refused(&f, "tensors.pool", address(pool));
+  f.tensors.pool = NULL;
+  f.tensors.slots = &slot;
+  refused(&f, "tensors.slots", address(&slot));
+  tear_down(&f);
+}
+
 /* An output laid over every other tensor in turn, whole and by one element. */
 static void check_overlaps(rwkv6_operation operation) {
   conform_case test = conform_case_make(8, 8, 8);
@@ -234,7 +323,8 @@ static void test_value_checks(void **state) {
     bad_value(RWKV6_BACKWARD, RWKV6_DECAY_LOG, dtypes[i], RWKV6_TENSOR_DO, NAN, "nan");
   }
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
-    if (!rwkv6_tensor_table[id].output) bad_value(RWKV6_BACKWARD, RWKV6_DECAY_LOG, RWKV6_FP32, id, NAN, "nan");
+    if (!rwkv6_tensor_table[id].output && rwkv6_tensor_table[id].in_backward)
+      bad_value(RWKV6_BACKWARD, RWKV6_DECAY_LOG, RWKV6_FP32, id, NAN, "nan");
 }
 
 /* -inf, 0 and both ends of [0, 1] are legal, and NaN in the gaps of strides is nobody's business. */
@@ -274,6 +364,9 @@ int main(void) {
       cmocka_unit_test(test_missing_extra_misaligned),
       cmocka_unit_test(test_optional_given_but_absent),
       cmocka_unit_test(test_structs),
+      cmocka_unit_test(test_slots),
+      cmocka_unit_test(test_values_of_the_pool),
+      cmocka_unit_test(test_pool_not_asked_for),
       cmocka_unit_test(test_overlapping_outputs),
       cmocka_unit_test(test_state_in_place_is_legal),
       cmocka_unit_test(test_fused_outputs_are_legal),
