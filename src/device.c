@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quirks.h"
+
 static rwkv6_device_info cpu_info(void) {
   rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
   const uint16_t one = 1;
@@ -58,16 +60,6 @@ rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capacity, size_t
   return RWKV6_OK;
 }
 
-static bool contains_ignoring_case(const char *text, const char *part) {
-  const size_t length = strlen(part);
-  for (; strlen(text) >= length; text++) {
-    size_t i = 0;
-    while (i < length && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
-    if (i == length) return true;
-  }
-  return false;
-}
-
 static rwkv6_status no_device(const char *id, const rwkv6_device_info *infos, size_t count, const rwkv6_error *opencl,
                               rwkv6_error *error) {
   char list[1024];
@@ -94,7 +86,7 @@ static size_t find_device(const char *id, const rwkv6_device_info *infos, size_t
   if (strncmp(id, "opencl:", 7) == 0) return count;
   if (strcmp(id, "opencl") == 0) return 0;
   for (size_t i = 0; i < count; i++)
-    if (contains_ignoring_case(infos[i].name, id)) return i;
+    if (rwkv6_contains(infos[i].name, id)) return i;
   return count;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "registry.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "problem.h"
+#include "quirks.h"
 
 static const rwkv6_variant *const *variants_of(const rwkv6_device *device) {
   return device->cl ? rwkv6_cl_variants : rwkv6_cpu_variants;
@@ -19,6 +21,14 @@ rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem 
   return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
 }
 
+static bool accepts(const rwkv6_variant *variant, const rwkv6_device *device, const rwkv6_problem *resolved, char *reason,
+                    size_t size) {
+  const rwkv6_quirk *quirk = rwkv6_quirk_with(&device->info, RWKV6_QUIRK_REFUSE);
+  if (!quirk) return variant->supports(device, resolved, reason, size);
+  snprintf(reason, size, "%s (%s)", quirk->reason, quirk->source);
+  return false;
+}
+
 static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *resolved, rwkv6_operation operation,
                             rwkv6_mode mode, rwkv6_variant_info *infos, const rwkv6_variant **variants) {
   size_t count = 0;
@@ -29,7 +39,7 @@ static size_t consider_mode(const rwkv6_device *device, const rwkv6_problem *res
     info->size = sizeof *info;
     info->name = (*v)->name;
     info->mode = mode;
-    info->accepts = (*v)->supports(device, resolved, info->reason, sizeof info->reason);
+    info->accepts = accepts(*v, device, resolved, info->reason, sizeof info->reason);
     if (info->accepts) info->reason[0] = '\0';
     variants[count++] = *v;
   }

@@ -147,7 +147,7 @@ step_clang() {
 
 some() {
   export RWKV6_TEST_DEVICE="$3"
-  check "$1: one in four operations on $3" "$work/$2/tests/operations/test_operations" --every 4 --cases 1
+  check "$1: a third of quick conformance on $3" "$work/$2/src/cli/rwkv6" conform --device "$3" --quick --part 1/3 --seed 1
 }
 
 # Only our own drivers: some that a machine may have as well end a sanitized program while they load.
@@ -177,8 +177,8 @@ step_valgrind() {
   suite_without '.* o[nf] OpenCL devices|without .*|operations .*|peers .*|long sequences .*|cli-tool|header .*|exported .*' \
     "valgrind: suite, CPU path" no-opencl --wrap "$memcheck" --timeout-multiplier 20
   # shellcheck disable=SC2086 # a list of words
-  check "valgrind: operations on the CPU path" env RWKV6_TEST_DEVICE=cpu \
-    $memcheck "$work/no-opencl/tests/operations/test_operations" --cases 1 --work 1e5
+  check "valgrind: operations on the CPU path" \
+    $memcheck "$work/no-opencl/src/cli/rwkv6" conform --device cpu --quick --part 1/3 --seed 1
   for mode in recurrent chunk; do
     # shellcheck disable=SC2086
     check "valgrind: tool, $mode" $memcheck \

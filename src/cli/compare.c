@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-#include "cli/bars.h"
 #include "cli/storage.h"
+#include "conform/bars.h"
 
 #define SMALLEST_NORM 0x1p-100
 
@@ -35,9 +35,9 @@ static sums add_up(const float *output, cli_reference reference, int64_t count, 
 
 /* rounding: what the exact answer loses in storage, relative; the fp32 bar is for the sums before it. */
 static double allowed_error(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic, double rounding) {
-  const double bar = cli_bar(problem, id, arithmetic);
+  const double bar = conform_bar(problem, id, arithmetic);
   if (rwkv6_tensor_dtype(problem, id) == RWKV6_FP32) return bar;
-  return fmax(bar, rounding * (1.0 + 1e-3) + cli_bar_fp32(problem, id));
+  return fmax(bar, rounding * (1.0 + 1e-3) + conform_bar_fp32(problem, id));
 }
 
 cli_comparison cli_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic, const float *output,

@@ -36,6 +36,9 @@ const rwkv6_variant_info *cli_chosen_variant(const cli_variant_list *list);
 
 const char *cli_kind_name(rwkv6_device_kind kind); /* "cpu", "opencl-gpu", ... */
 
+/* The lines about one device: what it is, its limits, its known trouble. */
+void cli_devices_print_info(const rwkv6_device_info *info);
+
 void cli_devices_print(const cli_inventory *inventory);
 void cli_devices_json(const cli_inventory *inventory, cli_json *json);
 

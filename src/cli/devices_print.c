@@ -3,6 +3,7 @@
 
 #include "cli/devices.h"
 #include "cli/text.h"
+#include "quirks.h"
 
 #define LABEL "  %-16s"
 
@@ -72,10 +73,21 @@ static void print_variants(const cli_variant_list *list) {
   }
 }
 
+static void print_quirks(const rwkv6_device_info *info) {
+  for (const rwkv6_quirk *quirk = rwkv6_quirk_find(info, NULL); quirk; quirk = rwkv6_quirk_find(info, quirk))
+    printf(LABEL "%s (%s)\n", "known trouble", quirk->reason, quirk->source);
+}
+
+void cli_devices_print_info(const rwkv6_device_info *info) {
+  printf("%s: %s\n", info->id, info->name);
+  printf(LABEL "%s\n", "kind", kind_text(info->kind));
+  if (info->kind != RWKV6_KIND_CPU) print_opencl(info);
+  print_quirks(info);
+}
+
 static void print_device(const cli_device_entry *entry) {
-  printf("\n%s: %s\n", entry->info.id, entry->info.name);
-  printf(LABEL "%s\n", "kind", kind_text(entry->info.kind));
-  if (entry->info.kind != RWKV6_KIND_CPU) print_opencl(&entry->info);
+  printf("\n");
+  cli_devices_print_info(&entry->info);
   if (entry->error.status) {
     printf(LABEL "%s\n", "cannot be used", entry->error.message);
     return;

@@ -18,7 +18,7 @@ cli_exit cli_exit_of(rwkv6_status status) {
 
 static cli_exit unknown_command(const char *command) {
   char quoted[CLI_QUOTE_SIZE], message[256];
-  snprintf(message, sizeof message, "unknown command %s; there are devices, run and bench\nTry `rwkv6 --help`.",
+  snprintf(message, sizeof message, "unknown command %s; there are devices, run, conform and bench\nTry `rwkv6 --help`.",
            cli_quote(quoted, command, strlen(command)));
   cli_complain(message);
   return CLI_EXIT_REFUSED;
@@ -30,6 +30,7 @@ static cli_exit dispatch(int argc, char **argv) {
     return CLI_EXIT_REFUSED;
   }
   const char *command = argv[1];
+  if (!strcmp(command, "conform")) return cli_conform(argc - 1, argv + 1);
   if (!strcmp(command, "devices")) return cli_devices(argc - 1, argv + 1);
   if (!strcmp(command, "run")) return cli_run(argc - 1, argv + 1);
   if (!strcmp(command, "bench")) return cli_bench(argc - 1, argv + 1);

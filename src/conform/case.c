@@ -8,10 +8,11 @@
 
 #include "tensor.h"
 
-static const char *const distribution_names[] = {"ordinary", "weak",   "strong", "minus8",   "minus12", "minus20",
-                                                 "spikes",   "resets", "none",   "denormal", NULL};
+static const char *const distribution_names[] = {"ordinary", "weak",   "strong", "minus5", "minus8",   "minus12",
+                                                 "minus20",  "spikes", "resets", "none",   "denormal", NULL};
 static const char *const strides_names[] = {"packed", "padded", "fused", "heads_first", NULL};
 static const char *const decay_names[] = {"log", "raw", "factor", NULL};
+static const char *const memory_names[] = {"device", "host", NULL};
 static const char *const dtype_names[] = {"fp32", "fp16", "bf16", NULL};
 
 const char *conform_decay_name(rwkv6_decay decay) {
@@ -33,11 +34,12 @@ conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_di
 const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE_TEXT]) {
   snprintf(text, CONFORM_CASE_TEXT,
            "n=%" PRId64 " t=%" PRId64 " ragged=%d h=%" PRId64 " k=%" PRId32 " v=%" PRId32 " dtype=%s w=%s decay=%s dist=%s "
-           "strides=%s reverse=%d optional=%u scale=%.17g chunk=%" PRId64 " segment=%" PRId64 " seed=%" PRIu64,
+           "strides=%s reverse=%d optional=%u scale=%.17g chunk=%" PRId64 " segment=%" PRId64 " memory=%s group=%" PRId32
+           " seed=%" PRIu64,
            test->sequences, test->length, test->ragged, test->heads, test->key_dim, test->value_dim, dtype_names[test->dtype],
            dtype_names[test->w_dtype], decay_names[test->decay], distribution_names[test->distribution],
            strides_names[test->strides], test->reverse, (unsigned)test->optional, test->scale, test->chunk_length,
-           test->segment_length, test->seed);
+           test->segment_length, memory_names[test->host], test->work_group, test->seed);
   return text;
 }
 
@@ -71,6 +73,9 @@ static int parse_named(conform_case *test, const char *key, const char *value) {
   } else if (!strcmp(key, "strides")) {
     if (!parse_name(value, strides_names, &found)) return 0;
     test->strides = (conform_strides)found;
+  } else if (!strcmp(key, "memory")) {
+    if (!parse_name(value, memory_names, &found)) return 0;
+    test->host = found != 0;
   } else {
     return -1;
   }
@@ -110,6 +115,8 @@ static bool parse_number(conform_case *test, const char *key, const char *value)
     test->chunk_length = number;
   else if (!strcmp(key, "segment"))
     test->segment_length = number;
+  else if (!strcmp(key, "group"))
+    test->work_group = (int32_t)number;
   else
     return false;
   return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a test computes: shape, types, decays, strides and seed. Written and read as one line of text, for reproduction. */
+/* What is computed: shape, types, decays, strides and seed. Written and read as one line of text, for reproduction. */
 #ifndef RWKV6_SRC_CONFORM_CASE_H
 #define RWKV6_SRC_CONFORM_CASE_H
 
@@ -12,6 +12,7 @@ typedef enum conform_distribution {
   CONFORM_ORDINARY, /* log of a sigmoid, mean -0.8: what trained models have */
   CONFORM_WEAK,     /* about -1e-5: a memory as long as the sequence */
   CONFORM_STRONG,   /* from ordinary to -2500 */
+  CONFORM_MINUS_5,
   CONFORM_MINUS_8,
   CONFORM_MINUS_12,
   CONFORM_MINUS_20,
@@ -46,6 +47,8 @@ typedef struct conform_case {
   uint32_t optional;
   double scale; /* 0: key_dim^(-1/2) */
   int64_t chunk_length, segment_length;
+  bool host;          /* host pointers on OpenCL devices too; else device buffers with guards and offsets of their own */
+  int32_t work_group; /* largest that kernels are built for; 0: what each prefers */
   uint64_t seed;
 } conform_case;
 
@@ -54,7 +57,7 @@ typedef struct conform_case {
 /* One sequence, one head, fp32, log, ordinary, packed, every optional tensor, never split into segments. */
 conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_dim);
 
-#define CONFORM_CASE_TEXT 320
+#define CONFORM_CASE_TEXT 352
 
 /* "n=5 t=65 ragged=1 h=2 k=33 v=60 ..." into `text`, which it returns. */
 const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE_TEXT]);

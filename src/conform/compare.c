@@ -42,25 +42,46 @@ static bool rounds_to_zero(const double *values, int64_t elements, rwkv6_dtype d
   return true;
 }
 
-static void note_ratio(const char *name, rwkv6_dtype dtype, double ratio) {
-  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
-    if (dtype <= RWKV6_BF16 && !strcmp(rwkv6_tensor_table[id].name, name) && ratio > worst_ratio[id][dtype])
-      worst_ratio[id][dtype] = ratio;
+static void note_ratio(rwkv6_tensor_id id, rwkv6_dtype dtype, double ratio) {
+  if (dtype <= RWKV6_BF16 && ratio > worst_ratio[id][dtype]) worst_ratio[id][dtype] = ratio;
 }
 
-bool conform_compare(const char *name, rwkv6_dtype dtype, const double *got, const double *expected, int64_t elements,
-                     int64_t channels, double tolerance, conform_message *message) {
+/* Where an element of a packed tensor belongs. */
+static const char *place_of(const rwkv6_problem *problem, rwkv6_tensor_id id, int64_t element, char text[96]) {
+  const int64_t channels = rwkv6_tensor_channels(problem, id), heads = problem->heads;
+  const int64_t row = element / channels, channel = element % channels;
+  if (rwkv6_tensor_table[id].shape == RWKV6_SHAPE_HEADS_KEY)
+    snprintf(text, 96, "head %" PRId64 ", channel %" PRId64, row, channel);
+  else if (rwkv6_tensor_table[id].shape == RWKV6_SHAPE_STATE)
+    snprintf(text, 96, "sequence %" PRId64 ", head %" PRId64 ", channels %" PRId64 ", %" PRId64, row / problem->key_dim / heads,
+             row / problem->key_dim % heads, row % problem->key_dim, channel);
+  else
+    snprintf(text, 96, "token %" PRId64 ", head %" PRId64 ", channel %" PRId64, row / heads, row % heads, channel);
+  return text;
+}
+
+bool conform_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_dtype dtype, const double *got,
+                     const double *expected, double tolerance, conform_message *message) {
+  const char *name = rwkv6_tensor_table[id].name;
+  const int64_t elements = rwkv6_tensor_elements(problem, id);
   const conform_error result = conform_measure(got, expected, elements);
-  note_ratio(name, dtype, result.error / tolerance);
-  const int64_t row = channels ? result.worst / channels : 0, channel = channels ? result.worst % channels : 0;
+  char place[96];
+  note_ratio(id, dtype, result.error / tolerance);
   if (!(result.error <= tolerance))
-    return conform_fail(message,
-                        "%s: relative error %.3g, allowed %.3g; worst at row %" PRId64 ", channel %" PRId64
-                        ": expected %.9g, got %.9g",
-                        name, result.error, tolerance, row, channel, expected[result.worst], got[result.worst]);
+    return conform_fail(message, "%s: relative error %.3g, allowed %.3g; worst at %s: expected %.9g, got %.9g", name,
+                        result.error, tolerance, place_of(problem, id, result.worst, place), expected[result.worst],
+                        got[result.worst]);
   if (elements && result.all_zero && result.norm > 0x1p-100 && !rounds_to_zero(expected, elements, dtype))
     return conform_fail(message, "%s: all zero, expected a norm of %.3g", name, result.norm);
   return true;
+}
+
+double conform_worst_ratio(rwkv6_tensor_id id, rwkv6_dtype dtype) {
+  return worst_ratio[id][dtype];
+}
+
+void conform_reset_ratios(void) {
+  memset(worst_ratio, 0, sizeof worst_ratio);
 }
 
 void conform_print_ratios(void) {
@@ -98,8 +119,7 @@ bool conform_check_values(const conform_data *data, const conform_terms *terms, 
   for (int i = 0; i < RWKV6_TENSOR_COUNT && right; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!got.of[i]) continue;
-    right = conform_compare(rwkv6_tensor_table[i].name, data->image[i].dtype, got.of[i], expected->of[i],
-                            rwkv6_tensor_elements(&data->resolved, id), rwkv6_tensor_channels(&data->resolved, id),
+    right = conform_compare(&data->resolved, id, data->image[i].dtype, got.of[i], expected->of[i],
                             conform_tolerance(data, terms, id, expected->of[i]), message);
   }
   conform_values_destroy(&got);
@@ -125,9 +145,10 @@ bool conform_check_bits(const conform_data *data, const conform_values *before, 
     if (n >= 0) conform_sequence_rows(data, id, n, &first, &last);
     const int64_t channels = rwkv6_tensor_channels(&data->resolved, id);
     right = same_bits(before->of[i], now.of[i], first * channels, last * channels, &at);
+    char place[96];
     if (!right)
-      conform_fail(message, "%s: %s: other bits at row %" PRId64 ", channel %" PRId64 ": first %.9g, then %.9g",
-                   rwkv6_tensor_table[i].name, what, at / channels, at % channels, before->of[i][at], now.of[i][at]);
+      conform_fail(message, "%s: %s: other bits at %s: first %.9g, then %.9g", rwkv6_tensor_table[i].name, what,
+                   place_of(&data->resolved, id, at, place), before->of[i][at], now.of[i][at]);
   }
   conform_values_destroy(&now);
   return right;

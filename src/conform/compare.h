@@ -24,10 +24,13 @@ typedef struct conform_error {
 
 conform_error conform_measure(const double *got, const double *expected, int64_t elements);
 
-/* Passes if error <= tolerance; NaN fails, and so does a tensor of zeros where the expected norm is above 2^-100 (unless zeros
- * are what rounding to `dtype` leaves of the expected values). */
-bool conform_compare(const char *name, rwkv6_dtype dtype, const double *got, const double *expected, int64_t elements,
-                     int64_t channels, double tolerance, conform_message *message);
+/*
+ * Output tensor `id` of a resolved problem, packed, stored as `dtype`. Passes if error <= tolerance; NaN fails, and so does a
+ * tensor of zeros where the expected norm is above 2^-100 (unless zeros are what rounding to `dtype` leaves of the expected
+ * values). The message names the worst element.
+ */
+bool conform_compare(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_dtype dtype, const double *got,
+                     const double *expected, double tolerance, conform_message *message);
 
 /* Guards, gaps, inputs and unwritten elements of all images. `n` is the sequence that was computed, or -1 for all. */
 bool conform_check_images(const conform_data *data, int64_t n, conform_message *message);
@@ -38,7 +41,10 @@ bool conform_check_values(const conform_data *data, const conform_terms *terms, 
 bool conform_check_bits(const conform_data *data, const conform_values *before, int64_t n, const char *what,
                         conform_message *message);
 
-/* Largest error / tolerance seen by conform_compare in this process, for each tensor and dtype, printed as a small table. */
+/* Largest error / tolerance seen by conform_compare since the process began or they were reset. */
+double conform_worst_ratio(rwkv6_tensor_id id, rwkv6_dtype dtype);
+void conform_reset_ratios(void);
+/* All of them on one line. */
 void conform_print_ratios(void);
 
 #endif

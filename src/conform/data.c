@@ -13,7 +13,7 @@
 /* ---------------------------------------------------------------------------------------------------------------- shapes */
 
 /* Ragged: sequence 1 is empty, sequence 0 the longest, the others anything between; all of it shuffled by a rotation. */
-static int64_t fill_lengths(const conform_case *test, int64_t *cu_seqlens) {
+static void fill_lengths(const conform_case *test, int64_t *cu_seqlens) {
   conform_random random = {test->seed * 977 + 5};
   const int64_t rotate = conform_random_below(&random, test->sequences);
   cu_seqlens[0] = 0;
@@ -26,7 +26,6 @@ static int64_t fill_lengths(const conform_case *test, int64_t *cu_seqlens) {
       length = 0;
     cu_seqlens[n + 1] = cu_seqlens[n] + length;
   }
-  return cu_seqlens[test->sequences];
 }
 
 static rwkv6_stride packed_stride(const rwkv6_problem *problem, int64_t channels) {
@@ -62,10 +61,10 @@ static void set_strides(rwkv6_problem *problem, conform_strides strides) {
   }
 }
 
-static void fill_problem(conform_data *data) {
+void conform_data_set_problem(conform_data *data) {
   const conform_case *test = &data->test;
   rwkv6_problem *problem = &data->problem;
-  const int64_t tokens = fill_lengths(test, data->cu_seqlens);
+  const int64_t tokens = data->cu_seqlens[test->sequences];
   rwkv6_problem_init(problem, sizeof *problem, test->sequences, tokens, test->heads, test->key_dim, test->value_dim);
   if (test->ragged) problem->cu_seqlens = data->cu_seqlens;
   problem->dtype = test->dtype;
@@ -81,6 +80,14 @@ static void fill_problem(conform_data *data) {
   if (test->strides != CONFORM_PACKED) set_strides(problem, test->strides);
 }
 
+void conform_data_create_images(conform_data *data, bool wide) {
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (!rwkv6_tensor_takes_part(&data->resolved, data->operation, id)) continue;
+    conform_image_create(&data->image[i], &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
+  }
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- values */
 
 /* Log of a decay factor. The channel number keeps one ordinary channel in the distributions whose other channels vanish, so
@@ -93,6 +100,7 @@ static double draw_decay(conform_random *random, conform_distribution distributi
   case CONFORM_STRONG:
     if (channel == 0 || choice < 0.4) return ordinary;
     return choice < 0.7 ? conform_random_between(random, -60, -1) : conform_random_between(random, -2500, -100);
+  case CONFORM_MINUS_5: return -5;
   case CONFORM_MINUS_8: return -8;
   case CONFORM_MINUS_12: return -12;
   case CONFORM_MINUS_20: return -20;
@@ -145,17 +153,19 @@ static void fill_input(conform_data *data, rwkv6_tensor_id id) {
   conform_image_keep(image);
 }
 
-void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide) {
+void conform_data_prepare(conform_data *data, const conform_case *test, rwkv6_operation operation) {
   memset(data, 0, sizeof *data);
   data->test = *test;
   data->operation = operation;
-  fill_problem(data);
-  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
-    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
-    if (!rwkv6_tensor_takes_part(&data->resolved, operation, id)) continue;
-    conform_image_create(&data->image[i], &data->resolved, id, wide ? RWKV6_FP64 : rwkv6_tensor_dtype(&data->resolved, id));
-    if (!rwkv6_tensor_table[i].output) fill_input(data, id);
-  }
+  fill_lengths(test, data->cu_seqlens);
+  conform_data_set_problem(data);
+}
+
+void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide) {
+  conform_data_prepare(data, test, operation);
+  conform_data_create_images(data, wide);
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
+    if (data->image[i].memory && !rwkv6_tensor_table[i].output) fill_input(data, (rwkv6_tensor_id)i);
 }
 
 void conform_data_destroy(conform_data *data) {
@@ -169,6 +179,13 @@ bool conform_is_output(const conform_data *data, int id) {
 void conform_data_poison(conform_data *data) {
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
     if (conform_is_output(data, i)) conform_image_poison(&data->image[i]);
+}
+
+void conform_data_prepare_in_place(conform_data *data) {
+  const conform_image *initial = &data->image[RWKV6_TENSOR_INITIAL_STATE];
+  const int64_t elements = rwkv6_tensor_elements(&data->resolved, RWKV6_TENSOR_FINAL_STATE);
+  memcpy(conform_image_pointer(&data->image[RWKV6_TENSOR_FINAL_STATE], 0), conform_image_pointer(initial, 0),
+         (size_t)elements * sizeof(float));
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- calls */

@@ -25,8 +25,16 @@ typedef struct conform_data {
 /* Fills `data` in place (it points into itself: do not copy). `wide`: everything is stored as fp64, nothing is rounded. */
 void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide);
 void conform_data_destroy(conform_data *data);
+/* The problem alone, without images. */
+void conform_data_prepare(conform_data *data, const conform_case *test, rwkv6_operation operation);
+/* Steps of conform_data_create, for data that is made from other data: the problem from `test` and `cu_seqlens`; images,
+ * poisoned. */
+void conform_data_set_problem(conform_data *data);
+void conform_data_create_images(conform_data *data, bool wide);
 /* Poisons every output again. */
 void conform_data_poison(conform_data *data);
+/* final_state becomes a copy of initial_state, for a call that is given it as both. */
+void conform_data_prepare_in_place(conform_data *data);
 
 /* The part of a run that a call computes: a problem and where each tensor starts, in elements of its image. */
 typedef struct conform_call {

@@ -23,22 +23,17 @@ size_t conform_golden_names(const char *folder, char names[][64], size_t capacit
     snprintf(names[count++], 64, "%.63s", entry->d_name);
   }
   if (directory) closedir(directory);
-  if (!count) {
-    printf("no golden data in %s\n", folder);
-    exit(1);
-  }
   qsort(names, count, sizeof names[0], by_name);
   return count;
 }
 
-bool conform_golden_create(conform_golden *golden, const char *folder, const char *name, rwkv6_operation operation, bool wide) {
-  rwkv6_error error = RWKV6_ERROR_INIT;
+rwkv6_status conform_golden_create(conform_golden *golden, const char *folder, const char *name, rwkv6_operation operation,
+                                   bool wide, rwkv6_error *error) {
   char path[1024];
   memset(golden, 0, sizeof *golden);
   snprintf(path, sizeof path, "%s/%s", folder, name);
-  if (!cli_case_load(path, &golden->loaded, &error)) return conform_golden_fill(golden, operation, wide);
-  printf("%s: %s\n", path, error.message);
-  return false;
+  const rwkv6_status status = cli_case_load(path, &golden->loaded, error);
+  return status ? status : conform_golden_fill(golden, operation, wide, error);
 }
 
 void conform_golden_destroy(conform_golden *golden) {

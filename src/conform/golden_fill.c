@@ -2,11 +2,11 @@
 /* From a case in memory to test data, and the verdict: needs no files. */
 #include "conform/golden.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "conform/bars.h"
+#include "conform/check.h"
 #include "conform/memory.h"
-#include "conform/tolerance.h"
 #include "error.h"
 #include "problem.h"
 
@@ -57,19 +57,15 @@ static void fill_expected(conform_golden *golden, rwkv6_tensor_id id) {
   for (int64_t i = 0; i < elements; i++) to[i] = (double)from[i];
 }
 
-bool conform_golden_fill(conform_golden *golden, rwkv6_operation operation, bool wide) {
-  rwkv6_error error = RWKV6_ERROR_INIT;
-  if (fill_problem(&golden->data, &golden->loaded, operation, &error)) {
-    printf("%s: %s\n", golden->loaded.name, error.message);
-    return false;
-  }
-  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+rwkv6_status conform_golden_fill(conform_golden *golden, rwkv6_operation operation, bool wide, rwkv6_error *error) {
+  const rwkv6_status status = fill_problem(&golden->data, &golden->loaded, operation, error);
+  for (int i = 0; i < RWKV6_TENSOR_COUNT && !status; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!rwkv6_tensor_takes_part(&golden->data.resolved, operation, id)) continue;
     fill_image(&golden->data, &golden->loaded, id, wide);
     fill_expected(golden, id);
   }
-  return true;
+  return status;
 }
 
 void conform_golden_empty(conform_golden *golden) {
@@ -77,8 +73,9 @@ void conform_golden_empty(conform_golden *golden) {
   conform_values_destroy(&golden->expected);
 }
 
-bool conform_golden_compare(const conform_golden *golden, const conform_values *got, double tolerance,
-                            conform_message *message) {
+/* tolerance 0: the bars of `arithmetic`. */
+static bool compare(const conform_golden *golden, const conform_values *got, double tolerance, rwkv6_arithmetic arithmetic,
+                    conform_message *message) {
   const conform_data *data = &golden->data;
   const int least = data->operation == RWKV6_FORWARD ? 2 : 5;
   int compared = 0;
@@ -86,20 +83,24 @@ bool conform_golden_compare(const conform_golden *golden, const conform_values *
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!got->of[i] || !golden->expected.of[i]) continue;
     compared++;
-    const rwkv6_dtype dtype = data->image[i].dtype;
-    if (!conform_compare(rwkv6_tensor_table[i].name, dtype, got->of[i], golden->expected.of[i],
-                         rwkv6_tensor_elements(&data->resolved, id), rwkv6_tensor_channels(&data->resolved, id),
-                         tolerance > 0 ? tolerance : conform_bar(dtype, id), message))
+    if (!conform_compare(&data->resolved, id, data->image[i].dtype, got->of[i], golden->expected.of[i],
+                         tolerance > 0 ? tolerance : conform_bar(&data->resolved, id, arithmetic), message))
       return false;
   }
   return compared >= least || conform_fail(message, "only %d tensors have stored results, of %d at least", compared, least);
 }
 
-bool conform_golden_check(const conform_golden *golden, conform_message *message) {
+bool conform_golden_compare(const conform_golden *golden, const conform_values *got, double tolerance,
+                            conform_message *message) {
+  return compare(golden, got, tolerance, RWKV6_ARITHMETIC_FP32, message);
+}
+
+bool conform_golden_check(const conform_subject *subject, conform_golden *golden, bool host, conform_message *message) {
   conform_values got;
-  if (!conform_check_images(&golden->data, -1, message)) return false;
+  golden->data.test.host = host;
+  if (!conform_run_all(subject, &golden->data, message) || !conform_check_images(&golden->data, -1, message)) return false;
   conform_values_read(&golden->data, &got);
-  const bool right = conform_golden_compare(golden, &got, 0, message);
+  const bool right = compare(golden, &got, 0, subject->variant->arithmetic, message);
   conform_values_destroy(&got);
   return right;
 }

@@ -26,8 +26,21 @@ static size_t select_pairwise(conform_specialization *selected) {
   return count;
 }
 
-size_t conform_select_specializations(bool full, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]) {
-  if (!full) return select_pairwise(selected);
+/* Rows of the orthogonal array of four factors with three levels. K = V = 64 in bf16 and log form, what models have, is one. */
+static size_t select_quick(conform_specialization *selected) {
+  static const int key_dims[3] = {7, 64, 256}, value_dims[3] = {20, 64, 256};
+  size_t count = 0;
+  for (int dtype = 0; dtype < 3; dtype++)
+    for (int decay = 0; decay < 3; decay++) {
+      const bool w_fp32 = (dtype + decay) % 2 != 0;
+      const conform_specialization made = {key_dims[(dtype + decay + 2) % 3], value_dims[(dtype + 2 * decay + 2) % 3],
+                                           (rwkv6_dtype)dtype, w_fp32 ? RWKV6_FP32 : (rwkv6_dtype)dtype, (rwkv6_decay)decay};
+      selected[count++] = made;
+    }
+  return count;
+}
+
+static size_t select_full(conform_specialization *selected) {
   size_t count = 0;
   for (int key = 0; key < 8; key++)
     for (int value = 0; value < 8; value++)
@@ -35,6 +48,11 @@ size_t conform_select_specializations(bool full, conform_specialization selected
         for (int decay = 0; decay < 3; decay++)
           selected[count++] = make(key, value, (rwkv6_dtype)((types + 1) / 2), types % 2 != 0, decay);
   return count;
+}
+
+size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]) {
+  if (extent == CONFORM_QUICK) return select_quick(selected);
+  return extent == CONFORM_FULL ? select_full(selected) : select_pairwise(selected);
 }
 
 const char *conform_specialization_name(const conform_specialization *specialization, char text[96]) {
@@ -65,7 +83,20 @@ static int64_t chunk_length_of(const conform_specialization *s) {
   return 1 + (s->key_dim > 128 || s->value_dim > 128 ? turn % 8 : turn);
 }
 
-conform_case conform_select_case(const conform_specialization *specialization, int64_t index, double work) {
+static bool has_chunk_length(const conform_specialization *s, int64_t index, conform_extent extent) {
+  if (extent != CONFORM_QUICK) return index % 4 == 1;
+  return s->dtype == RWKV6_FP16 && s->decay == RWKV6_DECAY_LOG && index == 5;
+}
+
+/* Each type, and each decay form, meets each distribution within the cases of three specializations. */
+static conform_distribution choose_distribution(const conform_specialization *specialization, int64_t index, uint64_t seed) {
+  const int64_t start =
+      4 * ((int64_t)specialization->dtype + (int64_t)specialization->decay) + (int64_t)(seed % CONFORM_DISTRIBUTIONS);
+  return (conform_distribution)((start + index) % CONFORM_DISTRIBUTIONS);
+}
+
+conform_case conform_select_case(const conform_specialization *specialization, int64_t index, conform_extent extent,
+                                 uint64_t seed, double work) {
   static const int64_t sequences[8] = {1, 2, 3, 5, 17, 1, 4, 9};
   static const double scales[4] = {0, 0, 1, 0.37};
   static const int64_t segments[4] = {0, -1, 64, 100};
@@ -73,7 +104,7 @@ conform_case conform_select_case(const conform_specialization *specialization, i
                                       (int)specialization->dtype * 101 + (int)specialization->w_dtype * 11 +
                                       (int)specialization->decay)};
   const int64_t start = conform_random_below(&random, 8);
-  random.state += (uint64_t)index * 7919;
+  random.state += (uint64_t)index * 7919 + seed * 0x9e3779b9u;
   conform_case test = conform_case_make(lengths[(start + 3 * index) % 8], specialization->key_dim, specialization->value_dim);
   test.sequences = sequences[conform_random_below(&random, 8)];
   test.ragged = conform_random_below(&random, 3) > 0;
@@ -81,13 +112,14 @@ conform_case conform_select_case(const conform_specialization *specialization, i
   test.dtype = specialization->dtype;
   test.w_dtype = specialization->w_dtype;
   test.decay = specialization->decay;
-  test.distribution = (conform_distribution)((start + index + conform_random_below(&random, 2) * 5) % CONFORM_DISTRIBUTIONS);
+  test.distribution = choose_distribution(specialization, index, seed);
   test.strides = (conform_strides)conform_random_below(&random, CONFORM_STRIDES);
   test.reverse = conform_random_below(&random, 2);
   /* all of them half of the time, else any combination */
   test.optional = conform_random_below(&random, 2) ? CONFORM_ALL_OPTIONAL : (uint32_t)conform_random_below(&random, 16);
   test.scale = scales[conform_random_below(&random, 4)];
-  test.chunk_length = index % 4 == 1 ? chunk_length_of(specialization) : 0;
+  test.host = index % 4 == 3;
+  test.chunk_length = has_chunk_length(specialization, index, extent) ? chunk_length_of(specialization) : 0;
   test.segment_length = segments[conform_random_below(&random, 4)];
   test.seed = conform_random_bits(&random) % 1000000 + 1;
   shrink(&test, work);

@@ -14,15 +14,27 @@ typedef struct conform_specialization {
 
 #define CONFORM_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3)
 
-/*
- * full: every combination. Otherwise 24, in which each two of K, V, type, type of w and decay form meet in each combination of
- * their values, K with V excepted: 24 of their 64 pairs occur, K = V among them.
- */
-size_t conform_select_specializations(bool full, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]);
+typedef enum conform_extent {
+  /* 9, in which each two of type, decay form, K and V meet in each combination of three values */
+  CONFORM_QUICK,
+  /* 24, in which each two of K, V, type, type of w and decay form meet in each combination of their values, K with V excepted:
+   * 24 of their 64 pairs occur, K = V among them */
+  CONFORM_PAIRWISE,
+  CONFORM_FULL /* every combination */
+} conform_extent;
+
+size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]);
 const char *conform_specialization_name(const conform_specialization *specialization, char text[96]);
 
-/* Case number `index` of a specialization, the same at each call: one in four with an explicit chunk length, the same for all
- * cases of a specialization. `work` bounds tokens * heads * K * V. */
-conform_case conform_select_case(const conform_specialization *specialization, int64_t index, double work);
+/* Cases of a specialization that an extent takes. */
+#define CONFORM_CASES 8
+
+/*
+ * Case number `index` of a specialization, the same at each call with the same seed. `work` bounds tokens * heads * K * V. One
+ * in four has an explicit chunk length, the same for all cases of a specialization; CONFORM_QUICK has one in all, as programs
+ * are compiled for it.
+ */
+conform_case conform_select_case(const conform_specialization *specialization, int64_t index, conform_extent extent,
+                                 uint64_t seed, double work);
 
 #endif

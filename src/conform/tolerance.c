@@ -3,11 +3,17 @@
 
 #include <math.h>
 
+#include "conform/bars.h"
+
 /* Unit roundoff of fp32. */
 #define U 0x1p-24
 
 /* Largest error of exp in OpenCL, 3 ulp, in units of U: an ulp is at most 2 U. */
 #define EXP_ERROR 6.0
+
+/* Error of a product of two numbers of which each is the sum of two bf16 numbers, in units of U: a part that is left over is
+ * under 2^-18 of the number, and so is the product of the two low parts, which is left out. */
+#define SPLIT_ERROR 64.0
 
 /* Roundings outside of the sums: products, scale, u, the last store. */
 #define FIXED_ROUNDINGS 4.0
@@ -95,6 +101,17 @@ static double state_error(const conform_data *data, const conform_terms *terms) 
   return sum_of(terms->memory) + (1 + factor / sqrt(3)) * sqrt(terms->memory / 2);
 }
 
+/* How many products of split operands a term of this tensor goes through, one after the other. */
+static double split_products(rwkv6_tensor_id id) {
+  switch (id) {
+  case RWKV6_TENSOR_FINAL_STATE:
+  case RWKV6_TENSOR_DINITIAL_STATE:
+  case RWKV6_TENSOR_DU: return 1;
+  case RWKV6_TENSOR_DW: return 3;
+  default: return 2;
+  }
+}
+
 double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
   const double key = data->resolved.key_dim, value = data->resolved.value_dim;
   const double tokens = (double)data->resolved.tokens;
@@ -110,17 +127,18 @@ double conform_sum_error(const conform_data *data, const conform_terms *terms, r
   case RWKV6_TENSOR_DINITIAL_STATE: error += state + (1 + terms->first) * EXP_ERROR; break;
   default: error += state;
   }
+  if (terms->arithmetic == RWKV6_ARITHMETIC_SPLIT) error += SPLIT_ERROR * sqrt(split_products(id));
   return SAFETY * U * error;
 }
 
-static bool is_gradient(rwkv6_tensor_id id) {
-  return id != RWKV6_TENSOR_O && id != RWKV6_TENSOR_FINAL_STATE;
+double conform_unit_roundoff(rwkv6_dtype dtype) {
+  if (dtype == RWKV6_BF16) return 0x1p-9;
+  return dtype == RWKV6_FP16 ? 0x1p-12 : U;
 }
 
-double conform_bar(rwkv6_dtype dtype, rwkv6_tensor_id id) {
-  if (dtype == RWKV6_BF16) return 1.75e-3;
-  if (dtype == RWKV6_FP16) return 2.5e-4;
-  return is_gradient(id) ? 5e-5 : 1e-5;
+/* bf16 and fp32: half of the least denormal number, or all of a number that the device flushes. */
+double conform_least_step(rwkv6_dtype dtype) {
+  return dtype == RWKV6_FP16 ? 0x1p-25 : 0x1p-126;
 }
 
 double conform_rounding_error(const double *exact, int64_t elements, rwkv6_dtype dtype) {
@@ -140,11 +158,16 @@ static double cancellation(const conform_terms *terms, rwkv6_tensor_id id, const
   return norm > 0 ? fmax(1, terms->expected_norm[id] / sqrt(norm)) : 1;
 }
 
+double conform_sum_tolerance(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id, const double *exact) {
+  const int64_t elements = rwkv6_tensor_elements(&data->resolved, id);
+  return conform_sum_error(data, terms, id) * cancellation(terms, id, exact, elements);
+}
+
 double conform_tolerance(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id, const double *exact) {
   const rwkv6_dtype dtype = rwkv6_tensor_dtype(&data->resolved, id);
   const int64_t elements = rwkv6_tensor_elements(&data->resolved, id);
-  const double bar = conform_bar(dtype, id);
-  const double sums = conform_sum_error(data, terms, id) * cancellation(terms, id, exact, elements);
+  const double bar = conform_bar(&data->resolved, id, terms->arithmetic);
+  const double sums = conform_sum_tolerance(data, terms, id, exact);
   if (dtype == RWKV6_FP32) return fmin(sums, bar);
   const double rounding = conform_rounding_error(exact, elements, dtype);
   const double tolerance = rounding + 2 * sums;

@@ -2,45 +2,42 @@
 #include "each.h"
 
 conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant) {
-  const conform_subject subject = {devices->device[device], &devices->info[device], variant,
-                                   devices->info[device].kind != RWKV6_KIND_CPU,
-                                   test_contains_ignoring_case(devices->info[device].platform, "oclgrind")};
+  const conform_subject subject = {devices->device[device], &devices->info[device], variant};
   return subject;
 }
 
-static void check(const conform_subject *subject, const conform_case *test, const char *about) {
+static void check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about) {
   conform_message message;
-  if (conform_check_case(subject, test, &message)) return;
+  if (conform_check_case(subject, test, checks, &message)) return;
   char text[1024];
-  conform_describe(subject, test, "test_operations", text, sizeof text);
+  conform_describe(subject, test, text, sizeof text);
   fail_msg("%s: %s\n  %s", about, message.text, text);
 }
 
 static size_t each_mode(const test_devices *devices, size_t device, const conform_case *test, rwkv6_operation operation,
-                        bool once, const char *about) {
+                        unsigned checks, const char *about) {
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
   const size_t count = conform_variants(devices->device[device], test, operation, RWKV6_MODE_AUTO, variants);
   for (size_t i = 0; i < count; i++) {
-    conform_subject subject = test_subject_of(devices, device, variants[i]);
-    subject.once = subject.once || once;
-    check(&subject, test, about);
+    const conform_subject subject = test_subject_of(devices, device, variants[i]);
+    check(&subject, test, checks, about);
   }
   return count;
 }
 
-static void each_device(const test_devices *devices, const conform_case *test, bool once, const char *about) {
+static void each_device(const test_devices *devices, const conform_case *test, unsigned checks, const char *about) {
   size_t count = 0;
   for (size_t device = 0; device < devices->count; device++) {
-    count += each_mode(devices, device, test, RWKV6_FORWARD, once, about);
-    if (test->decay != RWKV6_DECAY_FACTOR) count += each_mode(devices, device, test, RWKV6_BACKWARD, once, about);
+    count += each_mode(devices, device, test, RWKV6_FORWARD, checks, about);
+    if (test->decay != RWKV6_DECAY_FACTOR) count += each_mode(devices, device, test, RWKV6_BACKWARD, checks, about);
   }
   if (!count) fail_msg("%s: no variant took it", about);
 }
 
 void test_each_variant(const test_devices *devices, const conform_case *test, const char *about) {
-  each_device(devices, test, false, about);
+  each_device(devices, test, CONFORM_CHECK_ALL, about);
 }
 
 void test_each_variant_once(const test_devices *devices, const conform_case *test, const char *about) {
-  each_device(devices, test, true, about);
+  each_device(devices, test, 0, about);
 }

@@ -4,7 +4,7 @@
 #define RWKV6_TESTS_OPERATIONS_EACH_H
 
 #include "cmocka_all.h"
-#include "conform/run.h"
+#include "conform/check.h"
 #include "devices.h"
 
 /* Both operations (backward where the form has one), both modes, every variant, on every device. */
@@ -12,7 +12,6 @@ void test_each_variant(const test_devices *devices, const conform_case *test, co
 /* One run of each, without the further ones that compare bits: for cases that take long. */
 void test_each_variant_once(const test_devices *devices, const conform_case *test, const char *about);
 
-/* Device buffers on OpenCL devices, host pointers on the CPU path; one run only under Oclgrind. */
 conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
 
 #endif

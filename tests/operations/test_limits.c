@@ -7,13 +7,10 @@
 
 static test_devices devices;
 
-/* A test that fails leaves its knobs behind. */
+/* A test that fails leaves its launch budget behind. */
 static int reset(void **state) {
   (void)state;
-  for (size_t i = 0; i < devices.count; i++) {
-    rwkv6_device_set_launch_budget(devices.device[i], RWKV6_LAUNCH_BUDGET_MS);
-    rwkv6_device_set_work_group(devices.device[i], 0);
-  }
+  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_launch_budget(devices.device[i], RWKV6_LAUNCH_BUDGET_MS);
   return 0;
 }
 
@@ -25,22 +22,22 @@ typedef struct shape {
   rwkv6_decay decay;
 } shape;
 
-static void check_work_group(size_t work_items, const shape *shapes, size_t count) {
+static void check_work_group(int32_t work_items, const shape *shapes, size_t count) {
   char about[64];
-  snprintf(about, sizeof about, "work-groups of %zu", work_items);
-  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_work_group(devices.device[i], work_items);
+  snprintf(about, sizeof about, "work-groups of %d", (int)work_items);
   for (size_t i = 0; i < count; i++) {
     conform_case test = conform_case_make(shapes[i].key_dim == 256 ? 9 : 67, shapes[i].key_dim, shapes[i].value_dim);
     test.dtype = shapes[i].dtype;
     test.decay = shapes[i].decay;
     test.sequences = 2;
     test.heads = 2;
+    test.work_group = work_items;
     test_each_variant(&devices, &test, about);
   }
 }
 
 /* The largest and the smallest state with the largest and the smallest work-group only: those in between are what kernels
- * prefer, so test_operations.c has them. */
+ * prefer, so `rwkv6 conform` has them. */
 static const shape shapes[] = {{64, 64, RWKV6_FP32, RWKV6_DECAY_LOG},
                                {33, 100, RWKV6_BF16, RWKV6_DECAY_RAW},
                                {256, 256, RWKV6_FP16, RWKV6_DECAY_LOG},
@@ -93,7 +90,7 @@ static void run_call(const conform_subject *subject, conform_data *data, double 
 static void fail_split(const conform_subject *subject, const conform_data *data, double budget,
                        const conform_message *message) {
   char text[1024];
-  conform_describe(subject, &data->test, "test_operations", text, sizeof text);
+  conform_describe(subject, &data->test, text, sizeof text);
   fail_msg("launch budget %g ms: %s\n  %s", budget, message->text, text);
 }
 

@@ -71,7 +71,7 @@ static void run_pool(const conform_subject *subject, conform_data *data, pool *p
 
 static void fail_pool(const conform_subject *subject, const conform_data *data, const char *what, int64_t n) {
   char text[1024];
-  conform_describe(subject, &data->test, "test_operations", text, sizeof text);
+  conform_describe(subject, &data->test, text, sizeof text);
   fail_msg("with a pool: %s of sequence or slot %d\n  %s", what, (int)n, text);
 }
 
@@ -120,16 +120,15 @@ static void check_variant(const conform_subject *subject, const conform_case *te
   pool p;
   conform_data_create(&data, test, RWKV6_FORWARD, false);
   const conform_call call = conform_call_all(&data);
-  conform_subject host = *subject;
-  host.buffers = false;
-  rwkv6_status status = conform_plan_create(&host, &data.problem, &plan, &error);
-  if (!status) status = conform_run(&host, plan, &data, &call, &error);
+  data.test.host = true;
+  rwkv6_status status = conform_plan_create(subject, &data.problem, &plan, &error);
+  if (!status) status = conform_run(subject, plan, &data, &call, &error);
   rwkv6_plan_destroy(&plan);
   if (status) fail_msg("%s", error.message);
   conform_values_read(&data, &before);
   pool_create(&p, &data, left_out);
   conform_image_poison(&data.image[RWKV6_TENSOR_O]);
-  run_pool(&host, &data, &p);
+  run_pool(subject, &data, &p);
   check_states(subject, &data, &p, conform_image_pointer(&data.image[RWKV6_TENSOR_FINAL_STATE], 0));
   check_outputs(subject, &data, &p, &before);
   free(p.states);

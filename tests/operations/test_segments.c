@@ -42,9 +42,9 @@ static void check(const conform_case *test, bool split) {
         const conform_subject subject = test_subject_of(&devices, device, variants[i]);
         conform_message message;
         char text[1024];
-        conform_describe(&subject, test, "test_operations", text, sizeof text);
+        conform_describe(&subject, test, text, sizeof text);
         if (splits(&subject, test) != split) fail_msg("%s: %s", split ? "not split" : "split", text);
-        if (!conform_check_case(&subject, test, &message)) fail_msg("%s\n  %s", message.text, text);
+        if (!conform_check_case(&subject, test, CONFORM_CHECK_ALL, &message)) fail_msg("%s\n  %s", message.text, text);
       }
     }
 }

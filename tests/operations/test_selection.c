@@ -30,7 +30,7 @@ static int count_pairs(size_t count, int a, int b) {
 
 static void test_pairwise(void **state) {
   (void)state;
-  const size_t count = conform_select_specializations(false, selected);
+  const size_t count = conform_select_specializations(CONFORM_PAIRWISE, selected);
   assert_true(count <= 60);
   assert_int_equal(count_pairs(count, KEY, DTYPE), 8 * 3);
   assert_int_equal(count_pairs(count, VALUE, DTYPE), 8 * 3);
@@ -44,9 +44,40 @@ static void test_pairwise(void **state) {
   assert_int_equal(count_pairs(count, KEY, VALUE), 24);
 }
 
+static void test_quick(void **state) {
+  (void)state;
+  const size_t count = conform_select_specializations(CONFORM_QUICK, selected);
+  assert_int_equal(count, 9);
+  assert_int_equal(count_pairs(count, KEY, DTYPE), 3 * 3);
+  assert_int_equal(count_pairs(count, VALUE, DTYPE), 3 * 3);
+  assert_int_equal(count_pairs(count, KEY, DECAY), 3 * 3);
+  assert_int_equal(count_pairs(count, VALUE, DECAY), 3 * 3);
+  assert_int_equal(count_pairs(count, KEY, VALUE), 3 * 3);
+  assert_int_equal(count_pairs(count, DTYPE, DECAY), 3 * 3);
+  assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 2 * 2);
+  assert_int_equal(count_pairs(count, W_DTYPE, DECAY), 2 * 3);
+}
+
+/* Whatever the seed, each type and each decay form meets each distribution. */
+static void test_quick_distributions(void **state) {
+  (void)state;
+  const size_t count = conform_select_specializations(CONFORM_QUICK, selected);
+  for (uint64_t seed = 1; seed < 20; seed++) {
+    int by_dtype[3][CONFORM_DISTRIBUTIONS] = {{0}}, by_decay[3][CONFORM_DISTRIBUTIONS] = {{0}};
+    for (size_t i = 0; i < count; i++)
+      for (int64_t index = 0; index < CONFORM_CASES; index++) {
+        const conform_case test = conform_select_case(&selected[i], index, CONFORM_QUICK, seed, 1e6);
+        by_dtype[test.dtype][test.distribution]++;
+        by_decay[test.decay][test.distribution]++;
+      }
+    for (int i = 0; i < 3; i++)
+      for (int d = 0; d < CONFORM_DISTRIBUTIONS; d++) assert_true(by_dtype[i][d] >= 1 && by_decay[i][d] >= 1);
+  }
+}
+
 static void test_full(void **state) {
   (void)state;
-  const size_t count = conform_select_specializations(true, selected);
+  const size_t count = conform_select_specializations(CONFORM_FULL, selected);
   assert_int_equal(count, CONFORM_ALL_SPECIALIZATIONS);
   assert_int_equal(count_pairs(count, KEY, VALUE), 64);
   assert_int_equal(count_pairs(count, DTYPE, W_DTYPE), 4);
@@ -56,13 +87,13 @@ static void test_full(void **state) {
  * batch; chunk lengths included, they need 60 programs of an operation at most. */
 static void test_cases(void **state) {
   (void)state;
-  const size_t count = conform_select_specializations(false, selected);
+  const size_t count = conform_select_specializations(CONFORM_PAIRWISE, selected);
   int lengths[301] = {0}, distributions[CONFORM_DISTRIBUTIONS] = {0}, strides[CONFORM_STRIDES] = {0}, reverse = 0, most = 0;
   int chunks[17] = {0}, programs = 0;
   for (size_t i = 0; i < count; i++) {
     int compiled[17] = {0};
-    for (int64_t index = 0; index < 8; index++) {
-      const conform_case test = conform_select_case(&selected[i], index, 4e6);
+    for (int64_t index = 0; index < CONFORM_CASES; index++) {
+      const conform_case test = conform_select_case(&selected[i], index, CONFORM_PAIRWISE, 1, 4e6);
       chunks[test.chunk_length]++;
       programs += !compiled[test.chunk_length]++;
       lengths[test.length]++;
@@ -82,9 +113,8 @@ static void test_cases(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_pairwise),
-      cmocka_unit_test(test_full),
-      cmocka_unit_test(test_cases),
+      cmocka_unit_test(test_pairwise), cmocka_unit_test(test_quick), cmocka_unit_test(test_quick_distributions),
+      cmocka_unit_test(test_full),     cmocka_unit_test(test_cases),
   };
   return cmocka_run_group_tests_name("selection", tests, NULL, NULL);
 }

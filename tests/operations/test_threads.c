@@ -62,7 +62,7 @@ static void check_device(size_t device, bool buffers) {
     assert_true(conform_variants(devices.device[device], &test, operation, RWKV6_MODE_AUTO, variants) >= 1);
     jobs[i].test = test;
     jobs[i].subject = test_subject_of(&devices, device, variants[0]);
-    jobs[i].subject.buffers = buffers;
+    jobs[i].test.host = !buffers;
   }
   for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# without_opencl.sh TEST-API TEST-OPERATIONS: a machine without libOpenCL. An empty file in its place cannot be loaded, so the
+# without_opencl.sh TEST-API TOOL TEST-STORAGE: a machine without libOpenCL. An empty file in its place cannot be loaded, so the
 # library must say why, the CPU path must work, and tests of OpenCL devices must be skipped, or fail where devices are required.
 set -u
 api=$1
-operations=$2
+tool=$2
+storage=$3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 : >"$folder/libOpenCL.so.1"
@@ -25,7 +26,9 @@ expect() {
 }
 
 expect 0 "$api"
-expect 0 env RWKV6_TEST_DEVICE=cpu "$operations" --every 10 --cases 1
-expect 77 "$operations"
+expect 0 "$tool" conform --device cpu --quick --seed 1 --dtype fp32
+expect 77 "$tool" conform --device opencl:0
+grep -q OpenCL "$folder/output" || { echo "no reason for the absent device"; exit 1; }
+expect 77 "$storage"
 grep -q '^skipped: .*OpenCL' "$folder/output" || { echo "no reason for the skip"; exit 1; }
-expect 1 env RWKV6_TEST_REQUIRE=pocl "$operations"
+expect 1 env RWKV6_TEST_REQUIRE=pocl "$storage"

@@ -18,8 +18,7 @@ static bool same(const conform_data *data, const conform_values *chunk, const co
   for (int i = 0; i < RWKV6_TENSOR_COUNT && right; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!recurrent->of[i]) continue;
-    right = conform_compare(rwkv6_tensor_table[i].name, RWKV6_FP64, chunk->of[i], recurrent->of[i],
-                            rwkv6_tensor_elements(&data->resolved, id), rwkv6_tensor_channels(&data->resolved, id),
+    right = conform_compare(&data->resolved, id, RWKV6_FP64, chunk->of[i], recurrent->of[i],
                             tolerance_in_double(data, &terms, id), message);
   }
   return right;

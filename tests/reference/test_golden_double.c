@@ -11,7 +11,7 @@ static void check_operation(const char *name, rwkv6_operation operation, rwkv6_m
   conform_golden golden;
   conform_values values;
   conform_message message;
-  assert_true(conform_golden_create(&golden, folder, name, operation, true));
+  assert_int_equal(conform_golden_create(&golden, folder, name, operation, true, NULL), RWKV6_OK);
   golden.data.resolved.chunk_length = chunk_length;
   conform_reference(&golden.data, mode, true, &values);
   if (!conform_golden_compare(&golden, &values, CONFORM_GOLDEN_STORED_ERROR, &message))
@@ -24,7 +24,7 @@ static void test_case_folder(void **state) {
   const char *name = *state;
   for (int operation = 0; operation < 2; operation++) {
     conform_golden golden;
-    assert_true(conform_golden_create(&golden, folder, name, RWKV6_FORWARD, true));
+    assert_int_equal(conform_golden_create(&golden, folder, name, RWKV6_FORWARD, true, NULL), RWKV6_OK);
     const bool backward = golden.loaded.backward;
     conform_golden_destroy(&golden);
     if (operation == RWKV6_BACKWARD && !backward) continue;
@@ -43,6 +43,10 @@ int main(int count, char **arguments) {
   }
   folder = arguments[1];
   const size_t found = conform_golden_names(folder, names, CONFORM_MAX_GOLDEN);
+  if (!found) {
+    printf("no golden data in %s\n", folder);
+    return 1;
+  }
   for (size_t i = 0; i < found; i++) {
     const struct CMUnitTest test = {names[i], test_case_folder, NULL, NULL, names[i]};
     tests[i] = test;

@@ -87,8 +87,7 @@ static void check_tensor(conform_data *forward, const conform_data *backward, gr
           derivative(forward, backward, pair.input, conform_row_offset(&forward->resolved, pair.input, row) + c);
   conform_message message;
   const double tolerance = allowed_error(forward, backward, pair, analytic, rows * channels);
-  if (!conform_compare(rwkv6_tensor_table[pair.gradient].name, RWKV6_FP64, analytic, numeric, rows * channels, channels,
-                       tolerance, &message)) {
+  if (!conform_compare(&backward->resolved, pair.gradient, RWKV6_FP64, analytic, numeric, tolerance, &message)) {
     char line[CONFORM_CASE_TEXT];
     fail_msg("%s: %s\n  %s", mode, message.text, conform_case_format(test, line));
   }

@@ -16,8 +16,7 @@ static void check_case(const conform_case *test, rwkv6_operation operation, rwkv
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!exact.of[i]) continue;
-    if (conform_compare(rwkv6_tensor_table[i].name, RWKV6_FP32, single.of[i], exact.of[i],
-                        rwkv6_tensor_elements(&data.resolved, id), rwkv6_tensor_channels(&data.resolved, id),
+    if (conform_compare(&data.resolved, id, RWKV6_FP32, single.of[i], exact.of[i],
                         conform_tolerance(&data, &terms, id, exact.of[i]), &message))
       continue;
     char line[CONFORM_CASE_TEXT];

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "devices.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool test_contains_ignoring_case(const char *text, const char *part) {
-  const size_t length = strlen(part);
-  for (; strlen(text) >= length; text++) {
-    size_t i = 0;
-    while (i < length && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
-    if (i == length) return true;
-  }
-  return false;
-}
+#include "quirks.h"
 
 static bool open_one(test_devices *devices, const char *id) {
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -44,7 +35,7 @@ static bool open_all(test_devices *devices) {
 static bool has_platform(const test_devices *devices, const char *part) {
   if (!strcmp(part, "pocl")) part = "portable computing language";
   for (size_t i = 0; i < devices->count; i++)
-    if (test_contains_ignoring_case(devices->info[i].platform, part)) return true;
+    if (rwkv6_contains(devices->info[i].platform, part)) return true;
   return false;
 }
 

@@ -24,6 +24,4 @@ typedef struct test_devices {
 int test_devices_open(test_devices *devices);
 void test_devices_close(test_devices *devices);
 
-bool test_contains_ignoring_case(const char *text, const char *part);
-
 #endif

@@ -118,11 +118,13 @@ static void test_zeros(void **state) {
   (void)state;
   const double expected[3] = {1e-20, -2e-20, 1e-20}, zeros[3] = {0, 0, 0}, tiny[3] = {1e-40, 0, 0};
   conform_message message;
-  assert_false(conform_compare("o", RWKV6_FP32, zeros, expected, 3, 3, 2.0, &message));
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 1, 1, 3, 3);
+  assert_false(conform_compare(&problem, RWKV6_TENSOR_O, RWKV6_FP32, zeros, expected, 2.0, &message));
   assert_non_null(strstr(message.text, "all zero"));
-  assert_true(conform_compare("o", RWKV6_FP32, zeros, tiny, 3, 3, 1e-6, &message));
-  assert_true(conform_compare("o", RWKV6_FP32, zeros, zeros, 3, 3, 0, &message));
-  assert_false(conform_compare("o", RWKV6_FP32, expected, zeros, 3, 3, 1e-5, &message));
+  assert_true(conform_compare(&problem, RWKV6_TENSOR_O, RWKV6_FP32, zeros, tiny, 1e-6, &message));
+  assert_true(conform_compare(&problem, RWKV6_TENSOR_O, RWKV6_FP32, zeros, zeros, 0, &message));
+  assert_false(conform_compare(&problem, RWKV6_TENSOR_O, RWKV6_FP32, expected, zeros, 1e-5, &message));
 }
 
 static void test_changed_bits(void **state) {
@@ -157,8 +159,8 @@ static void test_missing_terms_are_seen(void **state) {
     conform_image_write(k, 20 * 64 + 3, 0);
     conform_reference(&data, RWKV6_MODE_RECURRENT, true, &wrong);
     const double tolerance = conform_tolerance(&data, &terms, RWKV6_TENSOR_O, right.of[RWKV6_TENSOR_O]);
-    assert_false(
-        conform_compare("o", test.dtype, wrong.of[RWKV6_TENSOR_O], right.of[RWKV6_TENSOR_O], 65 * 64, 64, tolerance, &message));
+    assert_false(conform_compare(&data.resolved, RWKV6_TENSOR_O, test.dtype, wrong.of[RWKV6_TENSOR_O], right.of[RWKV6_TENSOR_O],
+                                 tolerance, &message));
     conform_values_destroy(&right);
     conform_values_destroy(&wrong);
     conform_data_destroy(&data);
@@ -170,7 +172,8 @@ static void test_case_text_round_trip(void **state) {
   conform_case test = conform_case_make(65, 33, 60), again = conform_case_make(1, 1, 1);
   test.sequences = 5, test.ragged = true, test.heads = 3, test.dtype = RWKV6_BF16, test.w_dtype = RWKV6_FP32;
   test.decay = RWKV6_DECAY_RAW, test.distribution = CONFORM_DENORMAL, test.strides = CONFORM_HEADS_FIRST, test.reverse = true;
-  test.optional = 5, test.scale = 0.3, test.chunk_length = 7, test.segment_length = -1, test.seed = UINT64_MAX;
+  test.optional = 5, test.scale = 0.3, test.chunk_length = 7, test.segment_length = -1, test.host = true, test.work_group = 64,
+  test.seed = UINT64_MAX;
   char text[CONFORM_CASE_TEXT], text_again[CONFORM_CASE_TEXT], wrong[64];
   assert_true(conform_case_parse(conform_case_format(&test, text), &again, wrong));
   assert_string_equal(conform_case_format(&again, text_again), text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only place of the tool with numbers in it; docs/numerics.md says where they come from. */
-#include "cli/bars.h"
+/* The only place with numbers in it; docs/numerics.md says where they come from. */
+#include "conform/bars.h"
 
 #include <math.h>
 
@@ -17,7 +17,7 @@ static double growth(const rwkv6_problem *problem) {
   return longest > LONGEST ? sqrt(longest / LONGEST) : 1.0;
 }
 
-double cli_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+double conform_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   const bool gradient = rwkv6_tensor_table[id].in_backward;
   return (gradient ? FP32_GRADIENT : FP32_OUTPUT) * growth(problem);
 }
@@ -29,11 +29,11 @@ static double split_bar(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return bars[problem->dtype == RWKV6_BF16][kind] * growth(problem);
 }
 
-double cli_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic) {
+double conform_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic) {
   if (arithmetic == RWKV6_ARITHMETIC_SPLIT && problem->dtype != RWKV6_FP32) return split_bar(problem, id);
   switch (rwkv6_tensor_dtype(problem, id)) {
   case RWKV6_FP16: return FP16_STORED * growth(problem);
   case RWKV6_BF16: return BF16_STORED * growth(problem);
-  default: return cli_bar_fp32(problem, id);
+  default: return conform_bar_fp32(problem, id);
   }
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "conform/suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conform/golden.h"
+#include "plan.h"
+#include "quirks.h"
+
+/* tokens * heads * K * V of a case, at most. */
+#define WORK 4e6
+#define QUICK_WORK 1e6
+
+typedef struct walk {
+  rwkv6_device *device;
+  const rwkv6_device_info *info;
+  const conform_options *options;
+  conform_report *report;
+  void *user;
+  size_t results;
+} walk;
+
+static const rwkv6_mode modes[2] = {RWKV6_MODE_RECURRENT, RWKV6_MODE_CHUNK};
+
+static const char *operation_name(rwkv6_operation operation, rwkv6_mode mode, char text[32]) {
+  snprintf(text, 32, "%s_%s", rwkv6_mode_name(mode), rwkv6_operation_name(operation));
+  return text;
+}
+
+static bool wants(const char *wanted, rwkv6_operation operation, rwkv6_mode mode) {
+  char name[32];
+  return !wanted || !strcmp(wanted, rwkv6_operation_name(operation)) || !strcmp(wanted, operation_name(operation, mode, name));
+}
+
+bool conform_is_operation(const char *text) {
+  for (int i = 0; i < 4; i++)
+    if (wants(text, (rwkv6_operation)(i / 2), modes[i % 2])) return true;
+  return false;
+}
+
+/* -------------------------------------------------------------------------------------------------------- a case, all variants
+ */
+
+static double work_of(const walk *w) {
+  const double work = w->options->extent == CONFORM_QUICK ? QUICK_WORK : WORK;
+  if (rwkv6_quirk_with(w->info, RWKV6_QUIRK_SIMULATOR)) return work / 1000;
+  return rwkv6_quirk_with(w->info, RWKV6_QUIRK_SLOW) ? work / 8 : work;
+}
+
+static unsigned checks_of(const walk *w, const conform_case *test) {
+  return w->options->one ? CONFORM_CHECK_ALL : conform_checks_of(test);
+}
+
+static void tell(walk *w, const char *operation, const char *variant, const char *text, const char *message,
+                 const char *command) {
+  const conform_result result = {w->info, operation, variant, text, !*message, message, command};
+  w->report(w->user, &result);
+  w->results++;
+}
+
+static void tell_case(walk *w, const conform_subject *subject, const conform_case *test, const char *message) {
+  char text[CONFORM_CASE_TEXT], command[640], operation[32];
+  conform_command(subject, test, command, sizeof command);
+  tell(w, operation_name(subject->variant->operation, subject->variant->mode, operation), subject->variant->name,
+       conform_case_format(test, text), message, command);
+}
+
+/* Outputs of the first variant that had any, and how exact it is. */
+typedef struct earlier {
+  conform_values values;
+  bool any;
+  rwkv6_arithmetic arithmetic;
+} earlier;
+
+static bool agrees(const conform_trial *trial, earlier *before, conform_values *now, rwkv6_arithmetic arithmetic,
+                   conform_message *message) {
+  if (before->any)
+    return conform_check_agree(trial, arithmetic > before->arithmetic ? arithmetic : before->arithmetic, &before->values, now,
+                               message);
+  before->any = true;
+  before->arithmetic = arithmetic;
+  before->values = *now;
+  memset(now, 0, sizeof *now);
+  return true;
+}
+
+static void check_variant(walk *w, const conform_subject *subject, conform_trial *trial, earlier *before) {
+  conform_values outputs;
+  conform_message message;
+  const conform_case *test = &trial->data.test;
+  bool right = conform_check(subject, trial, checks_of(w, test), &outputs, &message);
+  right = right && agrees(trial, before, &outputs, subject->variant->arithmetic, &message);
+  conform_values_destroy(&outputs);
+  tell_case(w, subject, test, right ? "" : message.text);
+}
+
+/* A mode that no variant takes is a failure, unless it was one variant that was asked for: each device has a portable one. */
+static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, const rwkv6_variant_info *infos, size_t count,
+                          const char *text) {
+  char name[32], message[2048] = "no variant takes it";
+  if (w->options->variant) return;
+  for (size_t i = 0; i < count; i++) {
+    const size_t length = strlen(message);
+    snprintf(message + length, sizeof message - length, "; %s: %s", infos[i].name, infos[i].reason);
+  }
+  tell(w, operation_name(operation, mode, name), "none", text, message, "");
+}
+
+static size_t find_in_mode(walk *w, const rwkv6_problem *resolved, rwkv6_operation operation, rwkv6_mode mode, const char *text,
+                           const rwkv6_variant **found) {
+  rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
+  const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+  const size_t all = rwkv6_variants_consider(w->device, resolved, operation, mode, infos, variants);
+  size_t accepting = 0, count = 0;
+  for (size_t i = 0; i < all; i++) {
+    if (!infos[i].accepts) continue;
+    accepting++;
+    if (!w->options->variant || !strcmp(w->options->variant, variants[i]->name)) found[count++] = variants[i];
+  }
+  if (!accepting) tell_refusals(w, operation, mode, infos, all, text);
+  return count;
+}
+
+/* The variants that take a problem, of both modes unless one was asked for. `text` names the case. */
+static size_t find_variants(walk *w, const rwkv6_problem *resolved, rwkv6_operation operation, const char *text,
+                            const rwkv6_variant *found[2 * RWKV6_MAX_VARIANTS]) {
+  size_t count = 0;
+  for (int i = 0; i < 2; i++)
+    if (wants(w->options->operation, operation, modes[i]))
+      count += find_in_mode(w, resolved, operation, modes[i], text, found + count);
+  return count;
+}
+
+static void check_operation(walk *w, const conform_case *test, rwkv6_operation operation) {
+  const rwkv6_variant *variants[2 * RWKV6_MAX_VARIANTS];
+  conform_data data;
+  char text[CONFORM_CASE_TEXT];
+  conform_data_prepare(&data, test, operation);
+  const size_t count = find_variants(w, &data.resolved, operation, conform_case_format(test, text), variants);
+  if (!count) return;
+  conform_trial trial;
+  earlier before;
+  memset(&before, 0, sizeof before);
+  conform_trial_create(&trial, test, operation);
+  for (size_t i = 0; i < count; i++) {
+    const conform_subject subject = {w->device, w->info, variants[i]};
+    check_variant(w, &subject, &trial, &before);
+  }
+  conform_values_destroy(&before.values);
+  conform_trial_destroy(&trial);
+}
+
+static void check_case(walk *w, const conform_case *test) {
+  check_operation(w, test, RWKV6_FORWARD);
+  if (test->decay != RWKV6_DECAY_FACTOR) check_operation(w, test, RWKV6_BACKWARD);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- what there is
+ */
+
+static void check_selection(walk *w) {
+  static conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS];
+  const conform_options *options = w->options;
+  const size_t count = conform_select_specializations(options->extent, selected);
+  for (size_t i = (size_t)options->part; i < count; i += (size_t)options->parts) {
+    if (options->has_dtype && selected[i].dtype != options->dtype) continue;
+    for (int64_t index = 0; index < CONFORM_CASES; index++) {
+      const conform_case test = conform_select_case(&selected[i], index, options->extent, options->seed, work_of(w));
+      check_case(w, &test);
+    }
+  }
+}
+
+static void tell_golden(walk *w, const conform_subject *subject, const char *name, const char *message) {
+  char operation[32], command[2048];
+  operation_name(subject->variant->operation, subject->variant->mode, operation);
+  snprintf(command, sizeof command, "rwkv6 conform --device %s --operation %s --variant %s --cases %s", w->info->id, operation,
+           subject->variant->name, w->options->golden);
+  tell(w, operation, subject->variant->name, name, message, command);
+}
+
+static void check_golden_operation(walk *w, const char *name, rwkv6_operation operation) {
+  conform_golden golden;
+  conform_message message;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  const rwkv6_variant *variants[2 * RWKV6_MAX_VARIANTS];
+  const rwkv6_status status = conform_golden_create(&golden, w->options->golden, name, operation, false, &error);
+  const bool has_it = !status && (operation == RWKV6_FORWARD || golden.loaded.backward) &&
+                      (!w->options->has_dtype || golden.data.resolved.dtype == w->options->dtype);
+  const size_t count = has_it ? find_variants(w, &golden.data.resolved, operation, name, variants) : 0;
+  for (size_t i = 0; i < count; i++) {
+    const conform_subject subject = {w->device, w->info, variants[i]};
+    const bool right = conform_golden_check(&subject, &golden, true, &message) &&
+                       (w->info->kind == RWKV6_KIND_CPU || conform_golden_check(&subject, &golden, false, &message));
+    tell_golden(w, &subject, name, right ? "" : message.text);
+  }
+  conform_golden_destroy(&golden);
+}
+
+static void check_golden(walk *w) {
+  char names[CONFORM_MAX_GOLDEN][64];
+  const size_t count = conform_golden_names(w->options->golden, names, CONFORM_MAX_GOLDEN);
+  for (size_t i = 0; i < count; i++) {
+    check_golden_operation(w, names[i], RWKV6_FORWARD);
+    check_golden_operation(w, names[i], RWKV6_BACKWARD);
+  }
+}
+
+size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
+                      conform_report *report, void *user) {
+  walk w = {device, info, options, report, user, 0};
+  if (options->golden)
+    check_golden(&w);
+  else if (options->one)
+    check_case(&w, options->one);
+  else
+    check_selection(&w);
+  return w.results;
+}
