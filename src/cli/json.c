@@ -60,6 +60,13 @@ cJSON *cli_json_append(cli_json *json, cJSON *array) {
   return note(json, NULL);
 }
 
+void cli_json_item(cli_json *json, cJSON *array, double number) {
+  cJSON *item = note(json, cJSON_CreateNumber(number));
+  if (!item || cJSON_AddItemToArray(array, item)) return;
+  cJSON_Delete(item);
+  note(json, NULL);
+}
+
 void cli_json_device(cli_json *json, cJSON *parent, const rwkv6_device_info *info) {
   cli_json_string(json, parent, "id", info->id);
   cli_json_string(json, parent, "kind", cli_kind_name(info->kind));

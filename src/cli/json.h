@@ -27,6 +27,8 @@ cJSON *cli_json_object(cli_json *json, cJSON *parent, const char *key);
 cJSON *cli_json_array(cli_json *json, cJSON *parent, const char *key);
 cJSON *cli_json_append(cli_json *json, cJSON *array); /* a new object at the end of an array */
 
+void cli_json_item(cli_json *json, cJSON *array, double number); /* a number at the end of an array */
+
 /* Adds the fields of a device. */
 void cli_json_device(cli_json *json, cJSON *parent, const rwkv6_device_info *info);
 

@@ -63,6 +63,9 @@ for c in d['cases']:
     assert c['floor_bytes'] == moved, (c['shape'], c['floor_bytes'], moved)
     assert c['tokens'] == n * t and c['tensor_bytes'] == rows * max(k, v)
     assert (c['sequences'], c['longest']) == (n, t) or c['ragged']
+    if c['ragged']:
+        assert sum(c['lengths']) == n * t and len(c['lengths']) == c['sequences'] and max(c['lengths']) == c['longest']
+        assert min(c['lengths']) == 1 and c['longest'] <= 4 * t
     time = c['time']
     assert 0 < time['least'] <= time['tenth'] <= time['median'] <= time['nine_tenths'] <= time['most'] and time['runs'] >= 3
     assert math.isclose(c['fraction_of_floor'] * time['median'], c['floor'], rel_tol=1e-6)

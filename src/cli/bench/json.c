@@ -81,6 +81,17 @@ static void add_shape(cli_json *json, cJSON *object, const bench_case *timed, co
   cli_json_bool(json, object, "states", timed->shape.states);
 }
 
+/* The lengths of a ragged batch follow from its shape alone. */
+static void add_lengths(cli_json *json, cJSON *object, const bench_case *timed) {
+  bench_data data;
+  if (timed->shape.ragged && bench_data_problem(timed, &data, NULL) == RWKV6_OK) {
+    cJSON *lengths = cli_json_array(json, object, "lengths");
+    for (int64_t n = 0; n < data.problem.sequences; ++n)
+      cli_json_item(json, lengths, (double)(data.cu_seqlens[n + 1] - data.cu_seqlens[n]));
+  }
+  if (timed->shape.ragged) bench_data_free(&data);
+}
+
 static void add_plan(cli_json *json, cJSON *object, const bench_result *result) {
   cli_json_string(json, object, "mode", cli_mode_name(result->mode));
   cli_json_string(json, object, "variant", result->variant);
@@ -130,6 +141,7 @@ void bench_json_case(bench_report *report, const bench_case *timed, const bench_
   }
   add_plan(json, object, result);
   add_measured(report, json, object, result);
+  add_lengths(json, object, timed);
   add_tensors(json, object, result);
 }
 

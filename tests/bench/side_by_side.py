@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: MIT
+"""rwkv6cl and flash-linear-attention on the same GPU in the same run, at the same shapes.
+
+    side_by_side.py run --tool build/src/cli/rwkv6 --fla DIR... --dtype bf16 --dim 64 --out DIR
+    side_by_side.py merge DIR/side_by_side_*.json --out DIR
+
+`run` times one storage type and head size, as Triton tunes each for a minute or more; `merge` joins such runs. Both write a table
+(side_by_side*.md), everything that was measured (.json), and two plots (_tokens.svg: time over tokens; _error.svg: error against time).
+Each --fla is a folder with one version of fla-core (pip install --target); the faster version of each row is compared with. Needs
+torch, triton and einops for fla, matplotlib for the plots. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+# ------------------------------------------------------------------------------------------------------------------ rows
+
+
+def make_row(sequences, length, heads, dim, dtype, **changes):
+    row = {
+        "operation": "forward",
+        "mode": "chunk",
+        "sequences": sequences,
+        "length": length,
+        "lengths": None,
+        "heads": heads,
+        "dim": dim,
+        "dtype": dtype,
+        "distribution": "ordinary",
+        "states": False,
+        "ragged": False,
+        "curve": False,
+    }
+    row.update(changes)
+    return row
+
+
+def make_rows(dtype, dim, operation):
+    """The shapes of training and prompts, then decoding, then the curve over tokens. Lengths of a ragged batch are the tool's."""
+    heads = 32 if dim <= 64 else 64
+    shapes = [(8, 4096, heads), (1, 32768, heads), (1, 4096, heads)] if dim <= 64 else [(4, 4096, heads), (1, 8192, 96)]
+    rows = [make_row(*shape, dim, dtype) for shape in shapes]
+    if operation == "both":
+        rows += [make_row(*shape, dim, dtype, operation="forward_backward") for shape in shapes]
+    first = shapes[0]
+    rows += [make_row(*first, dim, dtype, distribution=kind) for kind in ("strong", "spikes", "resets")]
+    rows.append(make_row(*first, dim, dtype, ragged=True))
+    rows.append(make_row(*first, dim, dtype, mode="recurrent"))
+    rows += [make_row(n, 1, heads, dim, dtype, mode="recurrent", states=True) for n in (1, 8, 64, 256)]
+    rows += [make_row(1, length, heads, dim, dtype, curve=True) for length in (128, 512, 2048, 8192, 32768, 131072, 524288)]
+    return rows
+
+
+def shape_text(row):
+    """As --shape takes it."""
+    words = [row[key] for key in ("sequences", "length", "heads", "dim", "dim")]
+    return ",".join(map(str, words)) + ",ragged" * row["ragged"] + ",states" * row["states"]
+
+
+def is_decode(row):
+    return row["length"] == 1
+
+
+# ------------------------------------------------------------------------------------------------------------------ tool
+
+
+def tool_calls(rows):
+    """Command lines of the tool, each for many rows: {(operation, mode, distribution): [shape, ...]}."""
+    calls = {}
+    for row in rows:
+        operation = "both" if row["operation"] == "forward_backward" else "forward"
+        shapes = calls.setdefault((operation, row["mode"], row["distribution"]), [])
+        if shape_text(row) not in shapes:
+            shapes.append(shape_text(row))
+    return calls
+
+
+def run_tool(tool, device, variant, dtype, rows):
+    """The documents of all calls, and {(operation, mode, distribution, shape): case}."""
+    documents, cases = [], {}
+    for (operation, mode, distribution), shapes in tool_calls(rows).items():
+        command = [tool, "bench", "--no-start", "--json", "--operation", operation, "--mode", mode, "--dtype", dtype]
+        command += ["--decay", distribution] + [word for shape in shapes for word in ("--shape", shape)]
+        command += ["--device", device] if device else []
+        command += ["--variant", variant] if variant and mode == "chunk" else []
+        print(" ".join(command), file=sys.stderr, flush=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        if not done.stdout.strip():
+            raise SystemExit("side_by_side: %s ended with status %d and no output" % (tool, done.returncode))
+        document = json.loads(done.stdout)
+        documents.append(document)
+        for case in document["cases"]:
+            cases[case["operation"], mode, distribution, case["shape"]] = case
+    return documents, cases
+
+
+def worst(tensors):
+    return {tensor["name"]: tensor["error"] for tensor in tensors}
+
+
+def join_ours(row, cases):
+    """What the tool measured for a row; forward and backward added up where fla does both in one call."""
+    operations = ("forward", "backward") if row["operation"] == "forward_backward" else ("forward",)
+    parts = [cases[operation, row["mode"], row["distribution"], shape_text(row)] for operation in operations]
+    refused = [part for part in parts if part["result"] in ("refused", "failed")]
+    if refused:
+        return {"error": refused[0]["error"].splitlines()[0]}
+    return {
+        "result": "passed" if all(part["result"] == "passed" for part in parts) else "wrong",
+        "variant": "+".join(dict.fromkeys(part["variant"] for part in parts)),
+        "time": {key: sum(part["time"][key] for part in parts) for key in ("median", "tenth", "nine_tenths")},
+        "back_to_back": sum(part["back_to_back"] for part in parts),
+        "enqueue_to_finished": sum(part["enqueue_to_finished"]["median"] for part in parts),
+        "floor": sum(part["floor"] for part in parts),
+        "extra_bytes": max(part["extra_bytes"] for part in parts),
+        "errors": {name: error for part in parts for name, error in worst(part["tensors"]).items()},
+        "lengths": parts[0].get("lengths"),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------------- fla
+
+
+def run_fla(folder, rows):
+    """The answers of one version, measured in a process of its own."""
+    with tempfile.TemporaryDirectory() as work:
+        asked, answered = os.path.join(work, "rows.json"), os.path.join(work, "answers.json")
+        with open(asked, "w", encoding="utf-8") as file:
+            json.dump(rows, file)
+        path = os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
+        command = [sys.executable, os.path.join(FOLDER, "fla_times.py"), asked, answered]
+        done = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PYTHONPATH=path), check=False)
+        if done.returncode or not os.path.exists(answered):
+            raise SystemExit("side_by_side: fla in %s ended with status %d" % (folder, done.returncode))
+        with open(answered, encoding="utf-8") as file:
+            return json.load(file)
+
+
+def fla_seconds(answer, decode):
+    """What a version is judged by: a graph where one decodes, a call otherwise."""
+    if "error" in answer:
+        return None
+    return answer["graph"]["median"] if decode and answer["graph"] else answer["eager"]["median"]
+
+
+def join_fla(row, versions):
+    """The fastest version's answer, with every version's time beside it."""
+    answers = {version: answer for version, answer in versions.items() if "error" not in answer}
+    if not answers:
+        return {"error": "; ".join("%s: %s" % (version, answer["error"]) for version, answer in versions.items())}
+    best = min(answers, key=lambda version: fla_seconds(answers[version], is_decode(row)))
+    seconds = {version: fla_seconds(answer, is_decode(row)) for version, answer in versions.items()}
+    return dict(answers[best], version=best, by_version=seconds)
+
+
+# ---------------------------------------------------------------------------------------------------------------- a run
+
+
+def with_lengths(row, ours):
+    """Ragged batches have the lengths that the tool drew."""
+    return dict(row, lengths=ours["lengths"], sequences=len(ours["lengths"])) if row["ragged"] else row
+
+
+def measure(options):
+    rows = make_rows(options.dtype, options.dim, options.operation)
+    documents, cases = run_tool(options.tool, options.device, options.variant, options.dtype, rows)
+    ours = [join_ours(row, cases) for row in rows]
+    asked = [with_lengths(row, one) for row, one in zip(rows, ours) if "error" not in one]
+    fla = [run_fla(folder, asked) for folder in options.fla]
+    answers = [iter(one["rows"]) for one in fla]
+    versions = [one["versions"]["fla-core"] for one in fla]
+    joined = []
+    for row, one in zip(rows, ours):
+        theirs = {"error": "not measured"}
+        if "error" not in one:
+            theirs = join_fla(row, {version: next(answer) for version, answer in zip(versions, answers)})
+        joined.append({"row": row, "ours": one, "fla": theirs})
+    first = documents[0]
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "dtype": options.dtype,
+        "dim": options.dim,
+        "device": first["device"],
+        "version": first["version"],
+        "peaks": first["peaks"],
+        "software": dict(fla[0]["versions"], **{"fla-core": ", ".join(versions)}),
+        "rows": joined,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------- output
+
+
+def row_name(row):
+    words = [row["mode"], row["operation"].replace("_", " + ")]
+    if is_decode(row):
+        words = ["decode"]
+    return " ".join(words)
+
+
+def cell(value, form):
+    return "-" if value is None else form % value
+
+
+def error_text(errors):
+    """The largest error and its tensor; a NaN is larger than anything."""
+    if not errors:
+        return "-"
+    name = max(errors, key=lambda key: float("inf") if errors[key] is None or errors[key] != errors[key] else errors[key])
+    error = errors[name]
+    return "NaN %s" % name if error is None or error != error else "%.2e %s" % (error, name)
+
+
+def table_row(run, entry):
+    row, ours, fla = entry["row"], entry["ours"], entry["fla"]
+    kind = row["distribution"] + (", ragged" if row["ragged"] else "")
+    words = [row_name(row), shape_text(dict(row, ragged=False, states=False)) + " " + run["dtype"], kind]
+    if "error" in ours:
+        return words + [ours["error"]] + ["-"] * (len(HEAD) - 4)
+    milliseconds, graph = 1e3 * ours["time"]["median"], None
+    words += [cell(milliseconds, "%.4f"), "%.0f %%" % (100 * ours["floor"] / ours["time"]["median"])]
+    words += [cell(1e3 * ours["back_to_back"] or None, "%.4f")]
+    if "error" in fla:
+        words += [fla["error"], "-", "-", "-", "-"]
+    else:
+        eager = 1e3 * fla["eager"]["median"]
+        graph = 1e3 * fla["graph"]["median"] if fla["graph"] else None
+        words += [fla["version"], "%.4f" % eager, cell(graph, "%.4f"), "%.1f" % (eager / milliseconds)]
+        words += [cell(graph / milliseconds if graph else None, "%.1f")]
+    words += [error_text(ours["errors"]) + ("" if ours["result"] == "passed" else " WRONG"), error_text(fla.get("errors"))]
+    words += ["%.0f" % (ours["extra_bytes"] / 2**20), cell(fla["extra_bytes"] / 2**20 if "extra_bytes" in fla else None, "%.0f")]
+    return words
+
+
+HEAD = [
+    "work",
+    "N,T,H,K,V",
+    "decay",
+    "ms",
+    "of floor",
+    "back to back, ms",
+    "fla",
+    "fla, ms",
+    "fla in a graph, ms",
+    "times faster",
+    "than the graph",
+    "worst error",
+    "worst error of fla",
+    "extra MiB",
+    "extra MiB of fla",
+]
+
+
+def write_table(runs, file):
+    for run in runs:
+        software = ", ".join("%s %s" % pair for pair in run["software"].items())
+        file.write(
+            "%s, driver %s, %s; rwkv6cl %s, %s. "
+            % (run["device"]["name"], run["device"]["driver_version"], run["date"], run["version"], software)
+        )
+        file.write("Copy kernel: %.0f GB/s.\n\n" % (1e-9 * run["peaks"]["copy_bytes_per_second"]))
+        file.write("| %s |\n|%s\n" % (" | ".join(HEAD), "---|" * len(HEAD)))
+        for entry in run["rows"]:
+            file.write("| %s |\n" % " | ".join(table_row(run, entry)))
+        file.write("\n")
+
+
+def curve(run):
+    """Tokens and seconds (ours, fla, floor) of one sequence in chunk mode, forward."""
+    points = []
+    for entry in run["rows"]:
+        row, ours, fla = entry["row"], entry["ours"], entry["fla"]
+        if not row["curve"] or "error" in ours:
+            continue
+        theirs = None if "error" in fla else fla["eager"]["median"]
+        points.append((row["sequences"] * row["length"], ours["time"]["median"], theirs, ours["floor"]))
+    return sorted(points)
+
+
+def plot_tokens(runs, path):
+    figure, axes = new_plot()
+    for i, run in enumerate(runs):
+        name, color, points = "%s, K = V = %d" % (run["dtype"], run["dim"]), "C%d" % i, curve(run)
+        fla = [point for point in points if point[2]]
+        axes.plot([p[0] for p in points], [1e3 * p[1] for p in points], color + "o-", label="rwkv6cl " + name)
+        axes.plot([p[0] for p in fla], [1e3 * p[2] for p in fla], color + "s--", label="fla " + name)
+        axes.plot([p[0] for p in points], [1e3 * p[3] for p in points], color + ":", label="bytes floor " + name)
+    axes.set_xlabel("tokens of one sequence")
+    axes.set_ylabel("chunk forward, ms")
+    save_plot(figure, axes, path)
+
+
+def plot_error(runs, path):
+    figure, axes = new_plot()
+    for i, run in enumerate(runs):
+        for whose, mark in (("ours", "o"), ("fla", "s")):
+            points = []
+            for entry in run["rows"]:
+                one, row = entry[whose], entry["row"]
+                error = (one.get("errors") or {}).get("o")
+                if not is_decode(row) and row["operation"] == "forward" and error and error == error:
+                    seconds = one["time"]["median"] if whose == "ours" else one["eager"]["median"]
+                    points.append((1e3 * seconds, error))
+            label = "%s %s, K = V = %d" % ("rwkv6cl" if whose == "ours" else "fla", run["dtype"], run["dim"])
+            axes.plot(
+                [p[0] for p in points],
+                [p[1] for p in points],
+                "C%d%s" % (i, mark),
+                label=label,
+                fillstyle="full" if whose == "ours" else "none",
+            )
+    axes.set_xlabel("forward, ms")
+    axes.set_ylabel("relative error of o")
+    save_plot(figure, axes, path)
+
+
+def new_plot():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "side_by_side"  # the same numbers give the same file
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=(8, 5.5))
+
+
+def save_plot(figure, axes, path):
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.grid(True, which="both", alpha=0.25)
+    axes.legend(fontsize="small")
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def write_all(runs, folder, name):
+    os.makedirs(folder, exist_ok=True)
+    start = os.path.join(folder, name)
+    with open(start + ".json", "w", encoding="utf-8") as file:
+        json.dump({"runs": runs}, file, indent=1)
+    with open(start + ".md", "w", encoding="utf-8") as file:
+        write_table(runs, file)
+    plot_tokens(runs, start + "_tokens.svg")
+    plot_error(runs, start + "_error.svg")
+
+
+def all_right(runs):
+    entries = [entry for run in runs for entry in run["rows"]]
+    return all(
+        "error" not in entry["ours"] and "error" not in entry["fla"] and entry["ours"]["result"] == "passed" for entry in entries
+    )
+
+
+def read_runs(paths):
+    runs = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            runs += json.load(file)["runs"]
+    return runs
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="measure one storage type and head size")
+    run.add_argument("--tool", required=True, help="the program rwkv6")
+    run.add_argument("--fla", required=True, action="append", help="folder with one version of fla-core; may be repeated")
+    run.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16"))
+    run.add_argument("--dim", required=True, type=int, help="K = V")
+    run.add_argument("--operation", choices=("forward", "both"), default="both")
+    run.add_argument("--device", help="of the tool; default: the first GPU")
+    run.add_argument("--variant", help="of the tool, in chunk mode; default: what the library chooses")
+    run.add_argument("--out", required=True)
+    merge = commands.add_parser("merge", help="one table and two plots of several runs")
+    merge.add_argument("json", nargs="+")
+    merge.add_argument("--out", required=True)
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.command == "merge":
+        runs, name = read_runs(options.json), "side_by_side"
+    else:
+        runs, name = [measure(options)], "side_by_side_%s_%d" % (options.dtype, options.dim)
+    write_all(runs, options.out, name)
+    write_table(runs, sys.stdout)
+    return 0 if all_right(runs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

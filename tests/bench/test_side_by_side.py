@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""side_by_side.py without a GPU: test_side_by_side.py TOOL GOLDEN.
+
+The tool is run on the CPU path; what fla would have answered is written out here. The float64 reference is compared with golden data if
+numpy is there, plots are drawn if matplotlib is.
+"""
+
+import ast
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import struct
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+import float64_reference as reference
+import side_by_side
+
+TOOL, GOLDEN = sys.argv[1], sys.argv[2]
+
+
+def has(module):
+    return importlib.util.find_spec(module) is not None
+
+
+def read_npy(path):
+    import numpy
+
+    with open(path, "rb") as file:
+        data = file.read()
+    end = 10 + struct.unpack("<H", data[8:10])[0]
+    header = ast.literal_eval(data[10:end].decode("ascii"))
+    return numpy.frombuffer(data[end:], header["descr"]).reshape(header["shape"])
+
+
+@unittest.skipUnless(has("numpy"), "needs numpy")
+class TestReference(unittest.TestCase):
+    def check_sequence(self, case, meta, n, ends):
+        import numpy
+
+        part = slice(ends[n], ends[n + 1])
+        r, k, v, w, do = (case[name][None, part].astype(float) for name in ("r", "k", "v", "w", "do"))
+        state = case["initial_state"][n : n + 1].astype(float) if "initial_state" in case else None
+        dstate = case["dfinal_state"][n : n + 1].astype(float) if "dfinal_state" in case else None
+        common = (numpy, r, k, v, w, case["u"].astype(float), meta["scale"])
+        got = {}
+        got["o"], got["final_state"] = reference.forward(*common, state)
+        got.update(reference.backward(*common, do, state, dstate))
+        for name in ("o", "dr", "dk", "dv", "dw"):
+            self.assertLess(reference.relative_error(got[name][0], case[name][part].astype(float)), 2e-7, (meta["name"], name))
+        for name in ("final_state", "dinitial_state"):
+            if name in case:
+                self.assertLess(reference.relative_error(got[name][0], case[name][n].astype(float)), 2e-7, (meta["name"], name))
+        return got["du"]
+
+    def test_golden(self):
+        checked = 0
+        for name in sorted(os.listdir(GOLDEN)):
+            folder = os.path.join(GOLDEN, name)
+            if not os.path.exists(os.path.join(folder, "do.npy")):
+                continue
+            with open(os.path.join(folder, "meta.json"), encoding="utf-8") as file:
+                meta = json.load(file)
+            if meta["decay"] != "log" or meta["reverse"]:
+                continue
+            case = {entry[:-4]: read_npy(os.path.join(folder, entry)) for entry in os.listdir(folder) if entry.endswith(".npy")}
+            ends = [int(end) for end in case["cu_seqlens"]]
+            lengths = [end - begin for begin, end in zip(ends, ends[1:])]
+            du = sum(self.check_sequence(case, meta, n, ends) for n in range(len(lengths)) if lengths[n])
+            self.assertLess(reference.relative_error(du, case["du"].astype(float)), 2e-7, (name, "du"))
+            checked += 1
+        self.assertGreater(checked, 8)
+
+    def test_error(self):
+        import numpy
+
+        one, nan = numpy.ones(4), numpy.array([1, float("nan"), 1, 1])
+        self.assertEqual(reference.relative_error(one, one), 0)
+        self.assertAlmostEqual(reference.relative_error(1.5 * one, one), 0.5)
+        self.assertNotEqual(reference.relative_error(nan, one), reference.relative_error(nan, one))
+
+
+def small_rows():
+    """The rows of a real run, at sizes for the CPU path."""
+    rows = side_by_side.make_rows("bf16", 8, "both")
+    for row in rows:
+        row.update(length=min(row["length"], 40), heads=2, sequences=min(row["sequences"], 2))
+    return rows
+
+
+def answer(eager, graph, error=2.4e-3):
+    return {
+        "eager": {"median": eager, "tenth": eager, "nine_tenths": eager, "runs": 10},
+        "graph": graph and {"median": graph, "tenth": graph, "nine_tenths": graph, "runs": 10},
+        "errors": {"o": error, "dk": 1e-3},
+        "extra_bytes": 3 << 20,
+        "first_call": 75.0,
+        "sets": 2,
+    }
+
+
+class TestTable(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.rows = small_rows()
+        cls.documents, cls.cases = side_by_side.run_tool(TOOL, "cpu", None, "bf16", cls.rows)
+
+    def make_run(self, change=None):
+        joined = []
+        for row in self.rows:
+            ours = side_by_side.join_ours(row, self.cases)
+            theirs = side_by_side.join_fla(row, {"0.5.2": answer(8.0, 4.0), "0.6.0": answer(6.0, 5.0)})
+            joined.append({"row": row, "ours": ours, "fla": theirs})
+        run = {
+            "date": "2026-11-24 12:00 UTC",
+            "dtype": "bf16",
+            "dim": 8,
+            "device": self.documents[0]["device"],
+            "version": "0.1.0",
+            "peaks": self.documents[0]["peaks"],
+            "software": {"torch": "2.11.0", "fla-core": "0.5.2, 0.6.0"},
+            "rows": joined,
+        }
+        if change:
+            change(joined)
+        return run
+
+    def table(self, run):
+        out = io.StringIO()
+        side_by_side.write_table([run], out)
+        return [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.getvalue().splitlines() if line.startswith("|")]
+
+    def test_every_row_is_measured(self):
+        for row in self.rows:
+            ours = side_by_side.join_ours(row, self.cases)
+            self.assertEqual(ours["result"], "passed", ours)
+            self.assertGreater(ours["time"]["median"], 0)
+            names = {"o", "dr", "dk", "dv", "dw", "du"} if row["operation"] == "forward_backward" else {"o"}
+            self.assertEqual(set(ours["errors"]), names | ({"final_state"} if row["states"] else set()))
+
+    def test_ragged_lengths_are_the_tools(self):
+        row = next(row for row in self.rows if row["ragged"])
+        ours = side_by_side.join_ours(row, self.cases)
+        asked = side_by_side.with_lengths(row, ours)
+        self.assertEqual(sum(asked["lengths"]), row["sequences"] * row["length"])
+        self.assertEqual(asked["sequences"], len(asked["lengths"]))
+
+    def test_faster_version_counts(self):
+        decode = next(row for row in self.rows if row["states"])
+        prompt = next(row for row in self.rows if not row["states"])
+        versions = {"0.5.2": answer(8.0, 4.0), "0.6.0": answer(6.0, 5.0)}
+        self.assertEqual(side_by_side.join_fla(decode, versions)["version"], "0.5.2")
+        self.assertEqual(side_by_side.join_fla(prompt, versions)["version"], "0.6.0")
+        versions["0.6.0"] = {"error": "out of memory"}
+        self.assertEqual(side_by_side.join_fla(prompt, versions)["version"], "0.5.2")
+        versions["0.5.2"] = {"error": "out of memory"}
+        self.assertIn("0.6.0: out of memory", side_by_side.join_fla(prompt, versions)["error"])
+
+    def test_table(self):
+        run = self.make_run()
+        lines = self.table(run)
+        self.assertEqual(len(lines), 2 + len(self.rows))
+        self.assertTrue(all(len(line) == len(side_by_side.HEAD) for line in lines))
+        first, ours = lines[2], run["rows"][0]["ours"]
+        self.assertEqual(first[:3], ["chunk forward", "2,40,2,8,8 bf16", "ordinary"])
+        self.assertEqual(first[3], "%.4f" % (1e3 * ours["time"]["median"]))
+        self.assertEqual(first[6:8], ["0.6.0", "6000.0000"])
+        self.assertEqual(first[9], "%.1f" % (6.0 / ours["time"]["median"]))
+        self.assertEqual(first[12], "2.40e-03 o")
+        self.assertTrue(side_by_side.all_right([run]))
+
+    def test_wrong_and_missing_results_show(self):
+        def wrong(joined):
+            joined[0]["ours"]["result"] = "wrong"
+            joined[1]["fla"] = {"error": "CompilationError: no"}
+            joined[2]["fla"]["errors"] = {"o": None}
+            joined[3]["ours"] = {"error": "refused"}
+            joined[4]["fla"]["graph"] = None
+
+        run = self.make_run(wrong)
+        lines = self.table(run)[2:]
+        self.assertTrue(lines[0][11].endswith("WRONG"))
+        self.assertEqual(lines[1][6], "CompilationError: no")
+        self.assertEqual(lines[2][12], "NaN o")
+        self.assertEqual(lines[3][3], "refused")
+        self.assertEqual(lines[4][8], "-")
+        self.assertTrue(all(len(line) == len(side_by_side.HEAD) for line in lines))
+        self.assertFalse(side_by_side.all_right([run]))
+
+    @unittest.skipUnless(has("matplotlib"), "needs matplotlib")
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            side_by_side.write_all([self.make_run()], folder, "one")
+            source = os.path.join(folder, "one.json")
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(side_by_side.main(["merge", source, source, "--out", folder]), 0)
+            self.assertEqual(len(side_by_side.read_runs([os.path.join(folder, "side_by_side.json")])), 2)
+            for name in ("side_by_side_tokens.svg", "side_by_side_error.svg"):
+                drawn = xml.etree.ElementTree.parse(os.path.join(folder, name)).getroot()
+                self.assertTrue(drawn.tag.endswith("svg"))
+            points = side_by_side.curve(self.make_run())
+            self.assertEqual(len(points), sum(row["curve"] for row in self.rows))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
