@@ -49,7 +49,7 @@
 #define ROUND 4
 #endif
 
-#define TILE_ROWS (WORK_GROUP / LANES * ROWS)
+#define TILE_ROWS (WORK_GROUP / LANES * ROWS) /* at most WORK_GROUP / 2 */
 #define TILES ((KEY_DIM + TILE_ROWS - 1) / TILE_ROWS)
 #define QUADS ((VALUE_DIM + 4 * LANES - 1) / (4 * LANES)) /* of value channels in a work-item */
 #define PADDED_VALUE (4 * LANES * QUADS)
@@ -59,15 +59,21 @@
 /* The triangle of M, shared out as that of A in chunk_forward.cl. */
 #define PAIRS ((CHUNK + 1) / 2)
 #define LESSER(a, b) ((a) < (b) ? (a) : (b))
-#define SHARES_WANTED LESSER(LESSER(WORK_GROUP / PAIRS, 8), PADDED_VALUE / 4)
+#define SHARES_WANTED LESSER(LESSER(WORK_GROUP / PAIRS, 16), PADDED_VALUE / 4)
 #define SHARES (POWER_OF_2(SHARES_WANTED + 1) / 2)
 #define SHARE_QUADS ((PADDED_VALUE / 4 + SHARES - 1) / SHARES)
 #define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
-#define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
+#define SHARE_STRIDE (TRIANGLE + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
+/* By columns: M_ij, i from j to CHUNK - 1, lie side by side. */
+#define ENTRY(i, j) ((j)*CHUNK - (j) * ((j) + 1) / 2 + (i))
+
+/* Partial sums of products with a state, of one lane: padded so that the lanes of 32 work-items fall into different banks. */
+#define LANE_STRIDE (TILE_ROWS + (32 * ROWS / LANES > 0 ? 32 * ROWS / LANES : 1))
 
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
-#define SHARE_STRIDE (TRIANGLE + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
-#define SCRATCH LARGER(SHARE_STRIDE *SHARES, 2 * ROUND * LANES * TILE_ROWS)
+#define SCRATCH_PRODUCTS (2 * ROUND * LANES * LANE_STRIDE)
+#define SCRATCH_ROWS (2 * CHUNK * TILE_ROWS) /* r~, and the first two parts of dw */
+#define SCRATCH LARGER(SHARE_STRIDE *SHARES, LARGER(SCRATCH_PRODUCTS, SCRATCH_ROWS))
 
 typedef struct inputs_t {
   global const dtype_t *r, *k, *v, *dout;
@@ -78,10 +84,8 @@ typedef struct inputs_t {
 
 /* Local memory. Rows of key channels are TILE_ROWS floats apart, rows of value channels VALUE_STRIDE. */
 typedef struct tiles_t {
-  local float *r, *k, *d;      /* [CHUNK]; for the update of a state k or r is multiplied by its product of factors in place */
+  local float *r, *k, *d;      /* [CHUNK]; k is multiplied by its product of factors in place to rebuild a state */
   local float *v, *dout;       /* [CHUNK]; do is multiplied by scale */
-  local float *x, *y;          /* [CHUNK]: S_b do_i and G_c v_j, then x, y, then dr and dk */
-  local float *dw;             /* [CHUNK] */
   local float *state_gradient; /* [LANES][TILE_ROWS]: parts of <S_b, G_c> */
   local float *log_sum;        /* [KEYS_DOWN][TILE_ROWS]: parts of the log of D */
   local float *keep, *change;  /* [TILE_ROWS]: D, see chunk_decay */
@@ -92,7 +96,8 @@ typedef struct tiles_t {
 typedef struct place_t {
   unit_t unit;
   index_t head, heads;
-  int item, lane, tile_row; /* first row of this work-item within the tile */
+  int item, lane, tile_row; /* tile_row: the first row of this work-item's part of the states, within the tile */
+  int side, side_row;       /* a row of the tile is finished by one work-item of each half */
   int first_row;            /* first key channel of the tile */
   bool reverse;
 } place_t;
@@ -112,6 +117,8 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->item = get_local_id(0);
   p->tile_row = p->item / LANES * ROWS;
   p->lane = p->item & (LANES - 1);
+  p->side = p->item / TILE_ROWS;
+  p->side_row = p->item & (TILE_ROWS - 1);
   p->first_row = (int)(group - unit_head * TILES) * TILE_ROWS;
 }
 
@@ -143,72 +150,106 @@ static inline void store_state(const state_t *state, global float *to, const pla
 }
 
 /*
- * Key channels of the tile; steps beyond `count` have r = k = 0 and a factor of 1, so that they change nothing. Neighbouring
- * work-items load neighbouring channels; all loads are in flight before the first is used.
+ * What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels. Nothing
+ * depends on a loaded value here, and a place outside the chunk reads the nearest one inside it, so that no load waits for
+ * another.
  */
 #define KEYS_DOWN (WORK_GROUP / TILE_ROWS)
 #define KEY_TOKENS ((CHUNK + KEYS_DOWN - 1) / KEYS_DOWN)
-static inline void load_keys(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
+#define VALUES_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_VALUE) ? WORK_GROUP : POWER_OF_2(PADDED_VALUE))
+#define VALUES_DOWN (WORK_GROUP / VALUES_ACROSS)
+#define VALUE_SETS ((PADDED_VALUE + VALUES_ACROSS - 1) / VALUES_ACROSS)
+#define VALUE_TOKENS ((CHUNK + VALUES_DOWN - 1) / VALUES_DOWN)
+
+typedef struct fetched_t {
+  dtype_t r[KEY_TOKENS], k[KEY_TOKENS];
+  w_dtype_t w[KEY_TOKENS];
+  dtype_t v[VALUE_SETS][VALUE_TOKENS], dout[VALUE_SETS][VALUE_TOKENS];
+} fetched_t;
+
+/* with_gradient: r and do too. */
+static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count, bool with_gradient) {
   const int t_first = p->item / TILE_ROWS;
-  const int tile_row = p->item & (TILE_ROWS - 1);
-  const int c = p->first_row + tile_row;
-  const int from_row = min(t_first, count - 1), from_c = min(c, KEY_DIM - 1);
+  const int c = min(p->first_row + (p->item & (TILE_ROWS - 1)), KEY_DIM - 1);
+  const int row = min(t_first, count - 1);
   walk_t k;
   find_walk(&k, in->k_at, &p->unit, p->head, step, p->reverse);
   walk_t w;
   find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);
   walk_t r;
   find_walk(&r, in->r_at, &p->unit, p->head, step, p->reverse);
-  global const dtype_t *k_from = in->k + k.first + from_row * k.stride + from_c;
-  global const dtype_t *r_from = in->r + r.first + from_row * r.stride + from_c;
-  global const w_dtype_t *w_from = in->w + w.first + from_row * w.stride + from_c;
-  dtype_t k_x[KEY_TOKENS], r_x[KEY_TOKENS];
-  w_dtype_t w_x[KEY_TOKENS];
+  global const dtype_t *k_from = in->k + k.first + row * k.stride + c;
+  global const dtype_t *r_from = in->r + r.first + row * r.stride + c;
+  global const w_dtype_t *w_from = in->w + w.first + row * w.stride + c;
   UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
     const bool more = t_first + (n + 1) * KEYS_DOWN < count;
-    k_x[n] = *k_from;
-    w_x[n] = *w_from;
-    if (with_r) r_x[n] = *r_from;
+    x->k[n] = *k_from;
+    x->w[n] = *w_from;
+    if (with_gradient) x->r[n] = *r_from;
     k_from += more ? KEYS_DOWN * k.stride : 0;
     w_from += more ? KEYS_DOWN * w.stride : 0;
     r_from += more ? KEYS_DOWN * r.stride : 0;
   }
+}
+
+static inline void fetch_values(dtype_t x[VALUE_SETS][VALUE_TOKENS], global const dtype_t *values, layout_t values_at,
+                                const place_t *p, index_t step, int count) {
+  const int t_first = p->item / VALUES_ACROSS;
+  walk_t walk;
+  find_walk(&walk, values_at, &p->unit, p->head, step, p->reverse);
+  UNROLL for (int set = 0; set < VALUE_SETS; set++) {
+    const int c = min((p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS, VALUE_DIM - 1);
+    global const dtype_t *from = values + walk.first + min(t_first, count - 1) * walk.stride + c;
+    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
+      x[set][n] = *from;
+      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * walk.stride : 0;
+    }
+  }
+}
+
+/* To local memory. Steps beyond `count` get r = k = 0 and a factor of 1, so that they change nothing. */
+static inline void stage_keys(const tiles_t *tiles, const fetched_t *x, const place_t *p, int count, bool with_gradient) {
+  const int t_first = p->item / TILE_ROWS;
+  const int tile_row = p->item & (TILE_ROWS - 1);
   float log_sum = 0.0f;
   UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
     const int t = t_first + n * KEYS_DOWN, at = t * TILE_ROWS + tile_row;
-    const bool present = t < count && c < KEY_DIM;
-    const float w_t = widen_w(w_x[n]);
+    const bool present = t < count && p->first_row + tile_row < KEY_DIM;
+    const float w_t = widen_w(x->w[n]);
     if (t < CHUNK) {
-      tiles->k[at] = present ? widen_d(k_x[n]) : 0.0f;
+      tiles->k[at] = present ? widen_d(x->k[n]) : 0.0f;
       tiles->d[at] = present ? decay_factor(w_t) : 1.0f;
-      if (with_r) tiles->r[at] = present ? widen_d(r_x[n]) : 0.0f;
+      if (with_gradient) tiles->r[at] = present ? widen_d(x->r[n]) : 0.0f;
       log_sum += present ? decay_log(w_t) : 0.0f;
     }
   }
   tiles->log_sum[t_first * TILE_ROWS + tile_row] = log_sum;
 }
 
-/* v, or do times scale. */
-#define VALUES_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_VALUE) ? WORK_GROUP : POWER_OF_2(PADDED_VALUE))
-#define VALUES_DOWN (WORK_GROUP / VALUES_ACROSS)
-#define VALUE_TOKENS ((CHUNK + VALUES_DOWN - 1) / VALUES_DOWN)
-static inline void load_values(local float *tile, global const dtype_t *values, layout_t values_at, float factor,
-                               const place_t *p, index_t step, int count) {
+static inline void stage_values(local float *tile, const dtype_t x[VALUE_SETS][VALUE_TOKENS], float factor, const place_t *p,
+                                int count) {
   const int t_first = p->item / VALUES_ACROSS;
-  walk_t walk;
-  find_walk(&walk, values_at, &p->unit, p->head, step, p->reverse);
-  for (int c = p->item & (VALUES_ACROSS - 1); c < PADDED_VALUE; c += VALUES_ACROSS) {
-    global const dtype_t *from = values + walk.first + min(t_first, count - 1) * walk.stride + min(c, VALUE_DIM - 1);
-    dtype_t x[VALUE_TOKENS];
-    UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
-      x[n] = *from;
-      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * walk.stride : 0;
-    }
+  UNROLL for (int set = 0; set < VALUE_SETS; set++) {
+    const int c = (p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS;
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
       const int t = t_first + n * VALUES_DOWN;
-      if (t < CHUNK) tile[t * VALUE_STRIDE + c] = t < count && c < VALUE_DIM ? factor * widen_d(x[n]) : 0.0f;
+      if (t < CHUNK && c < PADDED_VALUE)
+        tile[t * VALUE_STRIDE + c] = t < count && c < VALUE_DIM ? factor * widen_d(x[set][n]) : 0.0f;
     }
   }
+}
+
+/* The tensors of one chunk, all loads in flight before the first is used. Ends with a barrier. */
+static inline void load_chunk(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
+                              bool with_gradient) {
+  fetched_t x;
+  fetch_keys(&x, in, p, step, count, with_gradient);
+  fetch_values(x.v, in->v, in->v_at, p, step, count);
+  if (with_gradient) fetch_values(x.dout, in->dout, in->do_at, p, step, count);
+  stage_keys(tiles, &x, p, count, with_gradient);
+  stage_values(tiles->v, x.v, 1.0f, p, count);
+  if (with_gradient) stage_values(tiles->dout, x.dout, in->scale, p, count);
+  barrier(CLK_LOCAL_MEM_FENCE);
 }
 
 /* D, from the product of the factors. */
@@ -289,104 +330,118 @@ static inline float dot_row(const state_t *state, int i, local const float *valu
   return sum4(sum);
 }
 
-/* S_b do_i and G_c v_j into x and y, ROUND tokens at a time through scratch, and the parts of <S_b, G_c>. Ends with a barrier.
+/* Partial sums of S_b do_t and G_c v_t of one token. */
+static inline void multiply_token(const state_t *state, const state_t *gradient, const tiles_t *tiles, const place_t *p, int t,
+                                  local float *part) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    part[i] = dot_row(state, i, tiles->dout + t * VALUE_STRIDE, p);
+    part[LANES * LANE_STRIDE + i] = dot_row(gradient, i, tiles->v + t * VALUE_STRIDE, p);
+  }
+}
+
+/*
+ * The parts of <S_b, G_c>, and z: the S_b do_t of a row in a work-item of half 0, the G_c v_t of a row in one of half 1, ROUND
+ * tokens at a time through scratch. Ends with a barrier.
  */
-static inline void multiply_states(const state_t *state, const state_t *gradient, const tiles_t *tiles, const place_t *p) {
+static inline void multiply_states(float *z, const state_t *state, const state_t *gradient, const tiles_t *tiles,
+                                   const place_t *p) {
   UNROLL for (int i = 0; i < ROWS; i++) {
     float4 sum = (float4)(0.0f);
     UNROLL for (int q = 0; q < QUADS; q++) sum += state->at[i][q] * gradient->at[i][q];
     tiles->state_gradient[p->lane * TILE_ROWS + p->tile_row + i] = sum4(sum);
   }
-  for (int first = 0; first < CHUNK; first += ROUND) {
-    const int tokens = min(ROUND, CHUNK - first);
+  UNROLL for (int first = 0; first < CHUNK; first += ROUND) {
     UNROLL for (int t = 0; t < ROUND; t++) {
-      if (first + t >= CHUNK) continue;
-      local float *part = tiles->scratch + (2 * t * LANES + p->lane) * TILE_ROWS + p->tile_row;
-      UNROLL for (int i = 0; i < ROWS; i++) {
-        part[i] = dot_row(state, i, tiles->dout + (first + t) * VALUE_STRIDE, p);
-        part[LANES * TILE_ROWS + i] = dot_row(gradient, i, tiles->v + (first + t) * VALUE_STRIDE, p);
+      if (first + t < CHUNK)
+        multiply_token(state, gradient, tiles, p, first + t,
+                       tiles->scratch + (2 * t * LANES + p->lane) * LANE_STRIDE + p->tile_row);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    UNROLL for (int t = 0; t < ROUND; t++) {
+      if (first + t < CHUNK && p->side < 2) {
+        local const float *part = tiles->scratch + (2 * t + p->side) * LANES * LANE_STRIDE + p->side_row;
+        float sum = 0.0f;
+        UNROLL for (int lane = 0; lane < LANES; lane++) sum += part[lane * LANE_STRIDE];
+        z[first + t] = sum;
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int n = p->item; n < 2 * tokens * TILE_ROWS; n += WORK_GROUP) {
-      const int t_which = n / TILE_ROWS;
-      const int row = n & (TILE_ROWS - 1);
-      float sum = 0.0f;
-      UNROLL for (int lane = 0; lane < LANES; lane++) sum += tiles->scratch[(t_which * LANES + lane) * TILE_ROWS + row];
-      local float *to = (t_which & 1) ? tiles->y : tiles->x;
-      to[(first + t_which / 2) * TILE_ROWS + row] = sum;
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
   }
 }
 
-/* x and y get their products of factors; dw gets its first three parts; D. */
-static inline void finish_outer(const tiles_t *tiles, int row) {
+/* Of a row: x_t from S_b do_t, r~ and D, and the first two parts of dw. */
+static inline void finish_x(float *x, const tiles_t *tiles, int row) {
+  local float *r_decayed = tiles->scratch, *dw = tiles->scratch + CHUNK * TILE_ROWS;
   float product = 1.0f;
   UNROLL for (int t = 0; t < CHUNK; t++) {
-    tiles->x[t * TILE_ROWS + row] *= product;
+    x[t] *= product;
+    r_decayed[t * TILE_ROWS + row] = tiles->r[t * TILE_ROWS + row] * product;
     product *= tiles->d[t * TILE_ROWS + row];
   }
   finish_decay(tiles, row, product);
-  float whole = 0.0f;
-  UNROLL for (int lane = 0; lane < LANES; lane++) whole += tiles->state_gradient[lane * TILE_ROWS + row];
-  whole *= product;
-
   float later = 0.0f;
-  product = 1.0f;
+  UNROLL for (int lane = 0; lane < LANES; lane++) later += tiles->state_gradient[lane * TILE_ROWS + row];
+  later *= product;
   UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
-    tiles->y[t * TILE_ROWS + row] *= product;
+    dw[t * TILE_ROWS + row] = later;
+    later += tiles->r[t * TILE_ROWS + row] * x[t];
+  }
+}
+
+/* dr_t = x_t + u k_t M_tt + sum_{j<t} M_tj k_j prod(j+1..t-1): `inner` holds that sum for every later token. */
+static inline void add_earlier(float *x, const tiles_t *tiles, int row, float u) {
+  float inner[CHUNK];
+  UNROLL for (int i = 0; i < CHUNK; i++) inner[i] = 0.0f;
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    const float k_t = tiles->k[t * TILE_ROWS + row], d_t = tiles->d[t * TILE_ROWS + row];
+    x[t] += inner[t] + u * k_t * tiles->M[ENTRY(t, t)];
+    UNROLL for (int i = t + 1; i < CHUNK; i++) inner[i] = d_t * inner[i] + tiles->M[ENTRY(i, t)] * k_t;
+  }
+}
+
+/* Of a row: y_t from G_c v_t, and the third part of dw. */
+static inline void finish_y(float *y, float *dw, const tiles_t *tiles, int row) {
+  float product = 1.0f, earlier = 0.0f;
+  UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
+    y[t] *= product;
     product *= tiles->d[t * TILE_ROWS + row];
-    tiles->dw[t * TILE_ROWS + row] = whole + later;
-    later += tiles->r[t * TILE_ROWS + row] * tiles->x[t * TILE_ROWS + row];
   }
-  float earlier = 0.0f;
   UNROLL for (int t = 0; t < CHUNK; t++) {
-    tiles->dw[t * TILE_ROWS + row] += earlier;
-    earlier += tiles->k[t * TILE_ROWS + row] * tiles->y[t * TILE_ROWS + row];
+    dw[t] = earlier;
+    earlier += tiles->k[t * TILE_ROWS + row] * y[t];
   }
 }
 
-/*
- * The pairs (i, j) of one column j: their parts of dr_i and dk_j, and, as a suffix sum, the fourth part of dw. Called for j
- * from the first to the last, so that y_j is whole when it is left.
- */
-static inline void add_pairs(const tiles_t *tiles, int row, int j) {
-  const float k_j = tiles->k[j * TILE_ROWS + row];
-  float terms[CHUNK]; /* r_i prod(j+1..i-1) M_ij */
-  float product = 1.0f, dk = 0.0f, later = 0.0f;
-  UNROLL for (int i = 1; i < CHUNK; i++) {
-    if (i > j) {
-      const int at = i * TILE_ROWS + row;
-      const float m = tiles->M[ENTRY(i, j)] * product;
-      terms[i] = tiles->r[at] * m;
-      dk += terms[i];
-      tiles->x[at] += k_j * m;
-      product *= tiles->d[at];
-    }
+/* The pairs (i, j), i > j: their part of dk_j, and, as a suffix sum over i, the fourth part of dw. */
+static inline void add_later(float *y, float *dw, const tiles_t *tiles, int row) {
+  float r[CHUNK], d[CHUNK];
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    r[t] = tiles->r[t * TILE_ROWS + row];
+    d[t] = tiles->d[t * TILE_ROWS + row];
   }
-  tiles->y[j * TILE_ROWS + row] += dk;
-  UNROLL for (int i = CHUNK - 1; i > 1; i--) {
-    if (i > j + 1) {
+  UNROLL for (int j = 0; j < CHUNK; j++) {
+    const float k_j = tiles->k[j * TILE_ROWS + row];
+    float terms[CHUNK]; /* r_i prod(j+1..i-1) M_ij */
+    float product = 1.0f, later = 0.0f;
+    UNROLL for (int i = j + 1; i < CHUNK; i++) {
+      terms[i] = r[i] * (product * tiles->M[ENTRY(i, j)]);
+      product *= d[i];
+    }
+    UNROLL for (int i = CHUNK - 1; i > j; i--) {
       later += terms[i];
-      tiles->dw[(i - 1) * TILE_ROWS + row] += k_j * later;
+      if (i > j + 1) dw[i - 1] += k_j * later;
     }
+    y[j] += later;
   }
 }
 
-/* All of a row that needs no sum over value channels, one row a work-item. Leaves r~ in r; returns the chunk's part of du. */
-static inline float finish_row(const tiles_t *tiles, int row, float u) {
-  finish_outer(tiles, row);
-  for (int j = 0; j < CHUNK; j++) add_pairs(tiles, row, j);
-  float du = 0.0f, product = 1.0f;
+/* dk_t and du get the token's own pair; returns the chunk's part of du. */
+static inline float add_own(float *y, const tiles_t *tiles, int row, float u) {
+  float du = 0.0f;
   UNROLL for (int t = 0; t < CHUNK; t++) {
-    const int at = t * TILE_ROWS + row;
-    const float m = tiles->M[ENTRY(t, t)], r_t = tiles->r[at], k_t = tiles->k[at];
-    tiles->x[at] += u * k_t * m;
-    tiles->y[at] += u * r_t * m;
-    du += r_t * k_t * m;
-    tiles->r[at] = r_t * product;
-    product *= tiles->d[at];
+    const float r_m = tiles->r[t * TILE_ROWS + row] * tiles->M[ENTRY(t, t)];
+    y[t] += u * r_m;
+    du += r_m * tiles->k[t * TILE_ROWS + row];
   }
   return du;
 }
@@ -397,25 +452,32 @@ typedef struct outputs_t {
   layout_t dr_at, dk_at, dw_at;
 } outputs_t;
 
-static inline void write_chunk(const outputs_t *out, const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step,
-                               int count) {
-  const int t_first = p->item / TILE_ROWS;
-  const int tile_row = p->item & (TILE_ROWS - 1);
-  const int c = p->first_row + tile_row;
-  walk_t w;
-  find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);
-  walk_t dr;
-  find_walk(&dr, out->dr_at, &p->unit, p->head, step, p->reverse);
-  walk_t dk;
-  find_walk(&dk, out->dk_at, &p->unit, p->head, step, p->reverse);
-  walk_t dw;
-  find_walk(&dw, out->dw_at, &p->unit, p->head, step, p->reverse);
-  for (int t = t_first; t < count && c < KEY_DIM; t += KEYS_DOWN) {
-    const int at = t * TILE_ROWS + tile_row;
-    const float w_t = load_w(in->w + w.first + t * w.stride + c);
-    store_d(out->dr + dr.first + t * dr.stride + c, tiles->x[at]);
-    store_d(out->dk + dk.first + t * dk.stride + c, tiles->y[at]);
-    store_w(out->dw + dw.first + t * dw.stride + c, decay_gradient(w_t, tiles->d[at], tiles->dw[at]));
+/* One row of dr or dk. */
+static inline void write_row(global dtype_t *to, layout_t at, const float *z, const place_t *p, index_t step, int count) {
+  walk_t walk;
+  find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
+  to += walk.first + p->first_row + p->side_row;
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    if (t < count) store_d(to, z[t]);
+    to += walk.stride;
+  }
+}
+
+/* The last two parts, in dw, and the first two, in scratch. */
+static inline void write_dw(const outputs_t *out, const float *dw, const inputs_t *in, const tiles_t *tiles, const place_t *p,
+                            index_t step, int count) {
+  walk_t from;
+  find_walk(&from, in->w_at, &p->unit, p->head, step, p->reverse);
+  walk_t to;
+  find_walk(&to, out->dw_at, &p->unit, p->head, step, p->reverse);
+  const int c = p->first_row + p->side_row;
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    if (t < count) {
+      const int at = t * TILE_ROWS + p->side_row;
+      const float log_gradient = tiles->scratch[CHUNK * TILE_ROWS + at] + dw[t];
+      const float w_t = load_w(in->w + from.first + t * from.stride + c);
+      store_w(out->dw + to.first + t * to.stride + c, decay_gradient(w_t, tiles->d[at], log_gradient));
+    }
   }
 }
 
@@ -424,9 +486,7 @@ static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *
                                 index_t begin, int chunks) {
   for (int m = 0; m < chunks - 1; m++) {
     before[m] = *state;
-    load_keys(tiles, in, p, begin + m * CHUNK, CHUNK, false);
-    load_values(tiles->v, in->v, in->v_at, 1.0f, p, begin + m * CHUNK, CHUNK);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    load_chunk(tiles, in, p, begin + m * CHUNK, CHUNK, false);
     decay_keys(tiles, p);
     barrier(CLK_LOCAL_MEM_FENCE);
     update_state(state, tiles, tiles->k, tiles->v, p);
@@ -435,21 +495,30 @@ static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *
   before[chunks - 1] = *state;
 }
 
-/* One chunk: writes its dr, dk, dw, takes G from its end to its beginning, returns its part of du in work-items below
- * TILE_ROWS. */
+/*
+ * One chunk: writes its dr, dk, dw and takes G from its end to its beginning. Half 0 of the work-items finishes dr, half 1 dk
+ * and dw, a row each. Returns the chunk's part of du in half 1.
+ */
 static inline float retreat_chunk(const state_t *state, state_t *gradient, const outputs_t *out, const tiles_t *tiles,
                                   const inputs_t *in, const place_t *p, index_t step, int count, float u) {
-  load_keys(tiles, in, p, step, count, true);
-  load_values(tiles->v, in->v, in->v_at, 1.0f, p, step, count);
-  load_values(tiles->dout, in->dout, in->do_at, in->scale, p, step, count);
-  barrier(CLK_LOCAL_MEM_FENCE);
+  float z[CHUNK], dw[CHUNK], du = 0.0f;
+  const bool real_row = p->first_row + p->side_row < KEY_DIM;
+  load_chunk(tiles, in, p, step, count, true);
   sum_triangle(tiles, p);
-  multiply_states(state, gradient, tiles, p);
-  float du = 0.0f;
-  if (p->item < TILE_ROWS) du = finish_row(tiles, p->item, u);
+  multiply_states(z, state, gradient, tiles, p);
+  if (p->side == 0) {
+    finish_x(z, tiles, p->side_row);
+    add_earlier(z, tiles, p->side_row, u);
+    if (real_row) write_row(out->dr, out->dr_at, z, p, step, count);
+  } else if (p->side == 1) {
+    finish_y(z, dw, tiles, p->side_row);
+    add_later(z, dw, tiles, p->side_row);
+    du = add_own(z, tiles, p->side_row, u);
+    if (real_row) write_row(out->dk, out->dk_at, z, p, step, count);
+  }
   barrier(CLK_LOCAL_MEM_FENCE);
-  write_chunk(out, tiles, in, p, step, count);
-  update_state(gradient, tiles, tiles->r, tiles->dout, p);
+  if (p->side == 1 && real_row) write_dw(out, dw, in, tiles, p, step, count);
+  update_state(gradient, tiles, tiles->scratch, tiles->dout, p);
   barrier(CLK_LOCAL_MEM_FENCE);
   return du;
 }
@@ -472,9 +541,6 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   local float r_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float k_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float d_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
-  local float x_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
-  local float y_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
-  local float dw_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float v_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
   local float do_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
   local float state_gradient[LANES * TILE_ROWS] __attribute__((aligned(16)));
@@ -483,8 +549,7 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   local float change[TILE_ROWS];
   local float M_tile[TRIANGLE] __attribute__((aligned(16)));
   local float scratch[SCRATCH] __attribute__((aligned(16)));
-  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, v_tile, do_tile, x_tile, y_tile, dw_tile, state_gradient, log_sum, keep,
-                             change, M_tile, scratch}};
+  const tiles_t tiles[1] = {{r_tile, k_tile, d_tile, v_tile, do_tile, state_gradient, log_sum, keep, change, M_tile, scratch}};
   const inputs_t in[1] = {{r, k, v, dout, w, r_at, k_at, v_at, do_at, w_at, scale}};
   const outputs_t out[1] = {{dr, dk, dw, dr_at, dk_at, dw_at}};
 
@@ -494,8 +559,8 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   const bool active = first_step == 0 || first_step < p->unit.length; /* else its steps all belong to later launches */
   const bool continued = last_step < p->unit.length;                  /* a launch before this one had the later steps */
   const index_t outside = by_unit ? p->unit.number : p->unit.sequence;
-  const int own_row = p->first_row + p->item; /* of work-items below TILE_ROWS */
-  const float u_row = p->item < TILE_ROWS && own_row < KEY_DIM ? u[u_at + p->head * KEY_DIM + own_row] : 0.0f;
+  const int own_row = p->first_row + p->side_row;
+  const float u_row = own_row < KEY_DIM ? u[u_at + p->head * KEY_DIM + own_row] : 0.0f;
 
   state_t gradient;
   if (continued)
@@ -503,7 +568,7 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   else
     load_state(&gradient, end_gradient + end_gradient_at + state_at(p, outside), p, active && end_gradient != 0);
   /* It goes on from an earlier launch: the same order of sums. */
-  const bool owns_du = active && p->item < TILE_ROWS && own_row < KEY_DIM;
+  const bool owns_du = active && p->side == 1 && own_row < KEY_DIM;
   global float *du_place = du_partial + du_partial_at + (p->unit.number * p->heads + p->head) * KEY_DIM + own_row;
   float du = owns_du && continued ? *du_place : 0.0f;
 

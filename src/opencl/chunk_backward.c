@@ -18,6 +18,7 @@ enum { ROWS, DU, KERNELS };
 static const char *const kernel_names[KERNELS] = {"chunk_backward", "sum_du"};
 
 typedef struct backward_geometry {
+  int local_limit; /* bytes of local memory to plan with; set first */
   int work_group, lanes, rows, chunk, round;
   int64_t tiles; /* work-groups of one head of a unit */
 } backward_geometry;
@@ -47,16 +48,17 @@ static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g)
   const int chunk = g->chunk, tile_rows = g->work_group / g->lanes * g->rows;
   const int padded_value = 4 * g->lanes * ((problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes));
   const int triangle = chunk * (chunk + 1) / 2;
-  const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 8), padded_value / 4);
-  const int scratch = larger((triangle + 1) * shares, 2 * g->round * g->lanes * tile_rows);
+  const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 16), padded_value / 4);
+  const int lane_stride = tile_rows + larger(32 * g->rows / g->lanes, 1);
+  const int scratch = larger((triangle + 1) * shares, larger(2 * g->round * g->lanes * lane_stride, 2 * chunk * tile_rows));
   const int floats =
-      6 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
+      3 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
   return 4 * floats;
 }
 
 static bool fit_round(const rwkv6_problem *problem, backward_geometry *g) {
   for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
-    if (local_bytes(problem, g) <= RWKV6_CL_LOCAL_BYTES) return true;
+    if (local_bytes(problem, g) <= g->local_limit) return true;
   return false;
 }
 
@@ -72,15 +74,17 @@ static bool fit_chunk(const rwkv6_problem *problem, backward_geometry *g) {
 }
 
 /*
- * 16 value channels and 2 key channels in a work-item. More lanes where K has not the rows for the whole group, and until a
- * chunk of some length fits, as fewer rows then make a tile; but no more than V has use for.
+ * 16 value channels and 2 key channels in a work-item, and at least two work-items for each row of the tile, as two of them
+ * finish it. More lanes where K has not the rows for the whole group, and until a chunk of some length fits, as fewer rows then
+ * make a tile; but no more than V has use for.
  */
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, backward_geometry *g) {
   const int rows_of_use = rwkv6_power_of_2(problem->key_dim);
-  const int most_lanes = smaller(work_group, rwkv6_power_of_2((problem->value_dim + 3) / 4));
+  const int most_lanes = larger(2, smaller(work_group, rwkv6_power_of_2((problem->value_dim + 3) / 4)));
   g->work_group = work_group;
-  g->lanes = smaller(most_lanes, rwkv6_power_of_2((problem->value_dim + 15) / 16));
-  g->rows = g->lanes > 1 && work_group / g->lanes * 2 <= rows_of_use ? 2 : 1;
+  g->lanes = larger(2, smaller(most_lanes, rwkv6_power_of_2((problem->value_dim + 15) / 16)));
+  if (most_lanes >= 4 && work_group / 4 * 2 <= rows_of_use) g->lanes = larger(4, g->lanes);
+  g->rows = g->lanes >= 4 && work_group / g->lanes * 2 <= rows_of_use ? 2 : 1;
   g->lanes = smaller(most_lanes, larger(g->lanes, work_group / rows_of_use));
   bool fits = fit_chunk(problem, g);
   while ((!fits || (!problem->chunk_length && g->chunk < 8)) && g->lanes < most_lanes) {
@@ -92,8 +96,8 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, backwa
   return fits;
 }
 
-static bool length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
-  backward_geometry geometry;
+static bool length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  backward_geometry geometry = {.local_limit = rwkv6_cl_local_limit(device)};
   if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
   rwkv6_problem shorter = *problem;
   for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
@@ -120,7 +124,7 @@ static bool options(const rwkv6_problem *problem, int work_group, void *context_
 
 static int preferred_work_group(const rwkv6_problem *problem) {
   const int state = problem->key_dim * problem->value_dim;
-  return state > 128 * 64 ? 256 : state > 64 * 64 ? 128 : 64;
+  return state > 64 * 64 ? 256 : 128;
 }
 
 static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
@@ -197,6 +201,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *e
   rwkv6_cl_chunk *chunk = &state->chunk;
   rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, chunk, error);
   build_context context = {&state->geometry, chunk->span};
+  state->geometry.local_limit = rwkv6_cl_local_limit(plan->device);
   if (!status)
     status = rwkv6_cl_build_kernels(plan->device, problem, "chunk_backward.cl", kernel_names, KERNELS,
                                     preferred_work_group(problem), options, &context, state->kernel, &state->log, error);
@@ -262,7 +267,7 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
 }
 
 static bool supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) && length_fits(problem, reason, size);
+  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) && length_fits(device, problem, reason, size);
 }
 
 const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK,  supports,

@@ -34,7 +34,7 @@ static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
 /* The longest round, up to 8 tokens, that fits with the chunk length; 0 if none does. */
 static bool fit_round(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
   for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
-    if (local_bytes(problem, g) <= RWKV6_CL_LOCAL_BYTES) return true;
+    if (local_bytes(problem, g) <= g->local_limit) return true;
   return false;
 }
 
@@ -66,8 +66,8 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
   return true;
 }
 
-bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size_t size) {
-  rwkv6_cl_chunk geometry;
+bool rwkv6_cl_chunk_length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  rwkv6_cl_chunk geometry = {.local_limit = rwkv6_cl_local_limit(device)};
   if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
   rwkv6_problem shorter = *problem;
   for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
@@ -93,6 +93,7 @@ static int preferred_work_group(const rwkv6_problem *problem) {
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk,
                                  rwkv6_error *error) {
+  chunk->local_limit = rwkv6_cl_local_limit(device);
   return rwkv6_cl_build_kernels(device, problem, "chunk_forward.cl", kernel_names, RWKV6_CL_CHUNK_KERNELS,
                                 preferred_work_group(problem), options, chunk, chunk->kernel, &chunk->log, error);
 }

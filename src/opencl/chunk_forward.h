@@ -17,6 +17,7 @@ typedef enum rwkv6_cl_chunk_kernel {
 typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
   const char *log;
+  int local_limit; /* bytes of local memory to plan with; set first */
   int work_group, lanes, chunk, round;
   int64_t span;                                       /* steps between checkpoints, at least max(64, K, V) */
   int64_t tiles;                                      /* work-groups of one head of a unit */
@@ -33,7 +34,7 @@ typedef struct rwkv6_cl_chunk_places {
 } rwkv6_cl_chunk_places;
 
 /* Whether a chunk length that the problem fixes fits the local memory; if not, `reason` says what does. */
-bool rwkv6_cl_chunk_length_fits(const rwkv6_problem *problem, char *reason, size_t size);
+bool rwkv6_cl_chunk_length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error);
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);

@@ -10,6 +10,11 @@ int rwkv6_power_of_2(int value) {
   return power;
 }
 
+int rwkv6_cl_local_limit(const rwkv6_device *device) {
+  const uint64_t most = 48 * 1024, there = device->info.local_memory;
+  return (int)(there < most ? there : most) - 2 * 1024;
+}
+
 /* What every program is specialized by. */
 static void problem_options(const rwkv6_device *device, const rwkv6_problem *problem, char *options, size_t size) {
   snprintf(options, size, "-cl-std=CL1.2 -DKEY_DIM=%d -DVALUE_DIM=%d -DDTYPE=%s -DW_DTYPE=%s -DDECAY=%d%s", problem->key_dim,

@@ -9,9 +9,11 @@
 /* Smallest work-group that kernels are built for. */
 #define RWKV6_MIN_WORK_GROUP 32
 
-/* Kernels plan their local memory to stay under this, so that on the smallest devices (32 KiB) the driver has room for its own.
- */
+/* Local memory of the smallest devices (32 KiB), less room for what the driver itself takes. */
 #define RWKV6_CL_LOCAL_BYTES (30 * 1024)
+
+/* What kernels may plan with on this device: 2 KiB less than it has, 46 KiB at most, so that work-groups share a compute unit. */
+int rwkv6_cl_local_limit(const rwkv6_device *device);
 
 /* Parts of the workspace begin at multiples of 256 bytes. */
 static inline uint64_t rwkv6_cl_align(uint64_t bytes) {

@@ -26,7 +26,7 @@ bool rwkv6_cl_portable_supports(const rwkv6_device *device, const rwkv6_problem 
 }
 
 bool rwkv6_cl_portable_chunk_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  return rwkv6_cl_portable_supports(device, problem, reason, size) && rwkv6_cl_chunk_length_fits(problem, reason, size);
+  return rwkv6_cl_portable_supports(device, problem, reason, size) && rwkv6_cl_chunk_length_fits(device, problem, reason, size);
 }
 
 const rwkv6_variant *const rwkv6_cl_variants[] = {
