@@ -512,9 +512,9 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
 }
 
 /*
- * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence,
- * beginning with `initial` [sequences, heads, K, V] (with `slots`, [slots, heads, K, V]) or 0. One work-item an element of the
- * state; work-groups of the first unit of a sequence (in the direction asked for) do it, the others have nothing to do.
+ * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence
+ * (in the direction asked for), beginning with `initial` [sequences, heads, K, V] (with `slots`, [slots, heads, K, V]) or 0.
+ * One work-item an element of the state of one sequence; what the next unit needs is loaded before this one is stored.
  */
 #define STATE_GROUPS ((KEY_DIM * VALUE_DIM + WORK_GROUP - 1) / WORK_GROUP)
 kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
@@ -523,22 +523,31 @@ chunk_scan(global const float *initial, long initial_at, global const int *slots
            long first_step, long last_step, long first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t heads = BATCH_HEADS(batch);
-  const index_t unit_head = group / STATE_GROUPS;
-  const index_t head = unit_head - unit_head / heads * heads;
-  const int element = (int)(group - unit_head * STATE_GROUPS) * WORK_GROUP + (int)get_local_id(0);
-  unit_t unit;
-  find_unit(&unit, units, batch, unit_head / heads);
-  const bool present = find_state(&unit, slots, slots_at, batch);
-  if (!present || element >= KEY_DIM * VALUE_DIM || !(dual ? unit.last : unit.first)) return;
+  const index_t sequence_head = group / STATE_GROUPS;
+  const index_t sequence = sequence_head / heads, head = sequence_head - sequence * heads;
+  const int element = (int)(group - sequence_head * STATE_GROUPS) * WORK_GROUP + (int)get_local_id(0);
 
+  index_t first, last;
+  find_units_of(&first, &last, units, batch, sequence);
+  unit_t unit;
+  find_unit(&unit, units, batch, first);
+  const bool present = find_state(&unit, slots, slots_at, batch);
+  if (!present || element >= KEY_DIM * VALUE_DIM) return;
+
+  index_t left = last - first, unit_head = (dual ? last : first) * heads + head;
+  const index_t to_next = dual ? -heads : heads;
   const int row = element / VALUE_DIM;
+  global float *sum = sums + sums_at + unit_head * KEY_DIM * VALUE_DIM + element;
+  global const float *decay = decays + decays_at + unit_head * KEY_DIM + row;
   float state = initial ? initial[initial_at + (unit.state * heads + head) * KEY_DIM * VALUE_DIM + element] : 0.0f;
-  while (true) {
-    global float *sum = sums + sums_at + (unit.number * heads + head) * KEY_DIM * VALUE_DIM + element;
-    const float added = *sum;
+  for (float added = *sum, factor = *decay;; left--) {
+    const index_t next = left > 0 ? to_next : 0;
+    decay += next * KEY_DIM;
+    const float next_added = sum[next * KEY_DIM * VALUE_DIM], next_factor = *decay;
     *sum = state;
-    state = decays[decays_at + (unit.number * heads + head) * KEY_DIM + row] * state + added;
-    if (dual ? unit.first : unit.last) break;
-    find_unit(&unit, units, batch, unit.number + (dual ? -1 : 1));
+    if (left == 0) break;
+    state = factor * state + added;
+    added = next_added, factor = next_factor;
+    sum += next * KEY_DIM * VALUE_DIM;
   }
 }

@@ -11,7 +11,8 @@
 /*
  * What holds for the whole batch: (length, segment length, segments, checkpoints of a full segment, checkpoints of a sequence,
  * heads, reverse, slots of the pool or 1). The first five are for batches of equal lengths; a ragged batch has a table with
- * one row a unit: (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, 0, 0).
+ * one row a unit: (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, and, of the
+ * sequence that has the number of the row, its first and its last unit).
  */
 typedef long8 batch_t;
 
@@ -67,6 +68,12 @@ static inline bool find_state(unit_t *unit, global const int *slots, index_t slo
   unit->state = slots && present ? (index_t)slot : unit->sequence;
   unit->length = present ? unit->length : 0;
   return present;
+}
+
+/* The first and the last unit of a sequence, in the order of the recurrence. */
+static inline void find_units_of(index_t *first, index_t *last, global const long8 *table, batch_t batch, index_t sequence) {
+  *first = table ? table[sequence].s6 : sequence * batch.s2;
+  *last = table ? table[sequence].s7 : *first + batch.s2 - 1;
 }
 
 /* The token that is visited at `step` of the unit; backward_in_time: from its last token to its first. */

@@ -114,6 +114,10 @@ static int64_t groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
   return units * problem->heads * chunk->tiles;
 }
 
+static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
+  return problem->sequences * problem->heads * chunk->state_groups;
+}
+
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
                             rwkv6_cl_chunk *chunk) {
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
@@ -121,7 +125,7 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
   chunk->window = rwkv6_cl_choose_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
   chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
-  chunk->scan_window = rwkv6_cl_choose_window(device, count * problem->heads * chunk->state_groups, 1, 1,
+  chunk->scan_window = rwkv6_cl_choose_window(device, scan_groups(problem, chunk), 1, 1,
                                               10.0 * chunk->work_group * (double)count / (double)problem->sequences);
 }
 
@@ -131,7 +135,7 @@ int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chu
   int64_t launches = rwkv6_cl_count_launches(chunk->window, all, units->longest);
   if (split) {
     launches += rwkv6_cl_count_launches(chunk->states_window, all, units->longest);
-    launches += rwkv6_cl_count_launches(chunk->scan_window, units->count * problem->heads * chunk->state_groups, 1);
+    launches += rwkv6_cl_count_launches(chunk->scan_window, scan_groups(problem, chunk), 1);
   }
   return launches;
 }
@@ -186,8 +190,8 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, units->count * plan->problem.heads * chunk->state_groups,
-                                 1, chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, scan_groups(&plan->problem, chunk), 1, chunk->work_group,
+                                 false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,

@@ -2,6 +2,7 @@
 #include "opencl/units.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A row of the table as the kernels read it, a long8; cl_long8 itself would need memory aligned to 64 bytes. */
 typedef struct unit_row {
@@ -30,14 +31,17 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segmen
                          unit_row *rows, rwkv6_cl_units *units) {
   const rwkv6_sequence s = rwkv6_problem_sequence(problem, n);
   const int64_t segments = segments_of(s.length, segment_length);
+  rows[n].s[6] = units->count;
+  rows[n].s[7] = units->count + segments - 1;
   for (int64_t i = 0; i < segments; i++) {
+    unit_row *row = &rows[units->count++];
     const int64_t step = i * segment_length;
     const int64_t left = s.length - step;
     const int64_t length = segments > 1 && left > segment_length ? segment_length : left;
     const int64_t begin = s.begin + (problem->reverse ? s.length - step - length : step);
     const int64_t ends = (i == 0 ? 1 : 0) + (i == segments - 1 ? 2 : 0);
-    const unit_row row = {{begin, length, n, ends, units->checkpoints, units->carries, 0, 0}};
-    rows[units->count++] = row;
+    const cl_long numbers[6] = {begin, length, n, ends, units->checkpoints, units->carries};
+    memcpy(row->s, numbers, sizeof numbers);
     units->checkpoints += checkpoints_of(length, span);
     units->carries += length > window_steps;
     if (length > units->longest) units->longest = length;
