@@ -74,13 +74,14 @@ static void shrink(conform_case *test, double work) {
   for (int i = 7; i >= 0 && work_of(test) > work; i--) test->length = lengths[i];
 }
 
-/* Each chunk length is another program, so a specialization has one of its own, 1 to 16 in turn; what has 256 channels takes no
- * more than 8 on some devices. */
+/* Each chunk length is another program, so a specialization has one of its own, in turn: 1 to 16, or to what the portable
+ * kernels have local memory for. */
 static int64_t chunk_length_of(const conform_specialization *s) {
+  const int32_t largest = s->key_dim > s->value_dim ? s->key_dim : s->value_dim;
+  const int most = largest > 128 ? 7 : largest > 64 ? 15 : 16;
   int key = 0;
   while (key < 7 && dims[key] != s->key_dim) key++;
-  const int turn = (key + 5 * (int)s->dtype) % 16;
-  return 1 + (s->key_dim > 128 || s->value_dim > 128 ? turn % 8 : turn);
+  return 1 + (key + 11 * (int)s->dtype) % 16 % most;
 }
 
 static bool has_chunk_length(const conform_specialization *s, int64_t index, conform_extent extent) {
