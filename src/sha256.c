@@ -28,19 +28,17 @@ static void schedule(const unsigned char block[64], uint32_t W[64]) {
 }
 
 static void compress(uint32_t H[8], const unsigned char block[64]) {
-  uint32_t W[64], v[8]; /* v: a to h */
+  uint32_t W[64];
+  uint32_t a = H[0], b = H[1], c = H[2], d = H[3], e = H[4], f = H[5], g = H[6], h = H[7];
   schedule(block, W);
-  memcpy(v, H, sizeof v);
   for (int t = 0; t < 64; t++) {
-    const uint32_t S1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-    const uint32_t T1 = v[7] + S1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[t] + W[t];
-    const uint32_t S0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-    const uint32_t T2 = S0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-    memmove(v + 1, v, 7 * sizeof *v);
-    v[4] += T1;
-    v[0] = T1 + T2;
+    const uint32_t T1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + K[t] + W[t];
+    const uint32_t T2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    h = g, g = f, f = e, e = d + T1;
+    d = c, c = b, b = a, a = T1 + T2;
   }
-  for (int i = 0; i < 8; i++) H[i] += v[i];
+  H[0] += a, H[1] += b, H[2] += c, H[3] += d;
+  H[4] += e, H[5] += f, H[6] += g, H[7] += h;
 }
 
 void rwkv6_sha256_begin(rwkv6_sha256 *sha) {

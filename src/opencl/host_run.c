@@ -29,13 +29,14 @@ static rwkv6_status create_buffer(const rwkv6_device *device, uint64_t bytes, co
     *buffer = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_WRITE, bytes ? (size_t)bytes : 8, NULL, &code);
   if (code == CL_SUCCESS) return RWKV6_OK;
   *buffer = NULL;
-  if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_INVALID_BUFFER_SIZE || code == CL_OUT_OF_RESOURCES)
-    return rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
-                      "out of device memory: %" PRIu64 " bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
-                      " of them at most in one buffer (%s)",
-                      bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation,
-                      rwkv6_cl_error_name(code));
-  return rwkv6_cl_fail(error, code, "clCreateBuffer");
+  if (code != CL_MEM_OBJECT_ALLOCATION_FAILURE && code != CL_INVALID_BUFFER_SIZE && code != CL_OUT_OF_RESOURCES)
+    return rwkv6_cl_fail(error, code, "clCreateBuffer");
+  rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
+             "out of device memory: %" PRIu64 " bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
+             " of them at most in one buffer (%s)",
+             bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation, rwkv6_cl_error_name(code));
+  rwkv6_cl_error_code(error, code);
+  return RWKV6_OUT_OF_DEVICE_MEMORY;
 }
 
 static bool is_packed(const rwkv6_problem *problem, const rwkv6_problem *packed, rwkv6_tensor_id id) {

@@ -32,11 +32,17 @@ static int largest_work_group(const rwkv6_device *device, int preferred) {
 
 /* The limit of a built kernel can be lower than the device's. (Its local memory is not asked for: rusticl of Mesa 22.3 says
  * double what it takes. Launchers stay under what rwkv6_cl_portable_supports asks of a device.) */
-static bool fits(const rwkv6_device *device, cl_kernel kernel, int work_group) {
-  const rwkv6_cl_device *d = device->cl;
-  size_t limit = 0;
-  const cl_int code = d->cl->GetKernelWorkGroupInfo(kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
-  return code == CL_SUCCESS && limit >= (size_t)work_group;
+static rwkv6_status check_fit(const rwkv6_cl_device *d, const cl_kernel *kernels, int count, int work_group, bool *fits,
+                              rwkv6_error *error) {
+  *fits = true;
+  for (int i = 0; i < count; i++) {
+    size_t limit = 0;
+    const cl_int code =
+        d->cl->GetKernelWorkGroupInfo(kernels[i], d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
+    if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clGetKernelWorkGroupInfo");
+    *fits = *fits && limit >= (size_t)work_group;
+  }
+  return RWKV6_OK;
 }
 
 static void release_kernels(const rwkv6_cl_device *d, cl_kernel *kernels, int count) {
@@ -71,10 +77,11 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
     if (!status) status = create_kernels(device->cl, program->program, names, count, kernels, error);
     if (status) return status;
     *log = program->log;
-    bool good = true;
-    for (int i = 0; i < count; i++) good = good && fits(device, kernels[i], work_group);
-    if (good) return RWKV6_OK;
+    bool fits;
+    status = check_fit(device->cl, kernels, count, work_group, &fits, error);
+    if (!status && fits) return RWKV6_OK;
     release_kernels(device->cl, kernels, count);
+    if (status) return status;
   }
   return rwkv6_fail(
       error, RWKV6_UNSUPPORTED,

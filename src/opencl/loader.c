@@ -149,8 +149,12 @@ static rwkv6_status status_of(cl_int code) {
   }
 }
 
+void rwkv6_cl_error_code(rwkv6_error *error, cl_int code) {
+  if (error && error->size > offsetof(rwkv6_error, message)) error->opencl_error = code;
+}
+
 rwkv6_status rwkv6_cl_fail(rwkv6_error *error, cl_int code, const char *call) {
   const rwkv6_status status = rwkv6_fail(error, status_of(code), "%s failed: %s (%d)", call, rwkv6_cl_error_name(code), code);
-  if (error && error->size > offsetof(rwkv6_error, message)) error->opencl_error = code;
+  rwkv6_cl_error_code(error, code);
   return status;
 }

@@ -62,4 +62,7 @@ const char *rwkv6_cl_error_name(cl_int code);
  * (<code>)". */
 rwkv6_status rwkv6_cl_fail(rwkv6_error *error, cl_int code, const char *call);
 
+/* Puts the code beside a text that rwkv6_fail has written. */
+void rwkv6_cl_error_code(rwkv6_error *error, cl_int code);
+
 #endif

@@ -39,7 +39,7 @@ static rwkv6_status build_failed(const rwkv6_device *device, cl_int code, const 
   if (code == CL_OUT_OF_HOST_MEMORY) return rwkv6_cl_fail(error, code, "clBuildProgram");
   const rwkv6_status status =
       rwkv6_fail(error, RWKV6_BUILD_FAILED, "building %s failed: %s (%d)\n%s", name, rwkv6_cl_error_name(code), code, log);
-  if (error && error->size > offsetof(rwkv6_error, message)) error->opencl_error = code;
+  rwkv6_cl_error_code(error, code);
   return status;
 }
 
@@ -61,31 +61,23 @@ static rwkv6_status compile(const rwkv6_device *device, const char *source, cons
   return RWKV6_OK;
 }
 
-static char *copy_text(const char *text) {
-  const size_t size = strlen(text) + 1;
-  char *copy = rwkv6_alloc(size, 1, "a build log", NULL);
-  if (copy) memcpy(copy, text, size);
-  return copy;
-}
-
 /* Fills program and log from the cache. Where that cannot be, they stay NULL, and the program has to be compiled. */
-static bool load(const rwkv6_device *device, const request *want, rwkv6_cl_program *made) {
-  rwkv6_error error = RWKV6_ERROR_INIT;
+static rwkv6_status load(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+  rwkv6_error why = RWKV6_ERROR_INIT;
   rwkv6_cl_found found;
-  if (!made->has_key || !rwkv6_cl_cache_find(device, &made->key, &found)) return false;
-  made->log = copy_text(found.entry.log);
-  if (made->log)
-    made->program = rwkv6_cl_binary_load(device->cl, found.entry.binary, found.entry.binary_size, want->options, want->names,
-                                         want->count, &error);
-  free(found.bytes);
+  if (!made->has_key || !rwkv6_cl_cache_find(device, &made->key, &found)) return RWKV6_OK;
+  made->program = rwkv6_cl_binary_load(device->cl, found.entry.binary, found.entry.binary_size, want->options, want->names,
+                                       want->count, &why);
   if (made->program) {
+    const size_t size = strlen(found.entry.log) + 1;
+    made->log = rwkv6_alloc(size, 1, "a build log", error);
+    if (made->log) memcpy(made->log, found.entry.log, size);
     rwkv6_device_log(device, RWKV6_LOG_DEBUG, "from the cache: %s", made->name);
-    return true;
+  } else {
+    rwkv6_device_log(device, RWKV6_LOG_INFO, "the program in the cache cannot be used: %s: %s", made->name, why.message);
   }
-  rwkv6_device_log(device, RWKV6_LOG_INFO, "the program in the cache cannot be used: %s: %s", made->name, error.message);
-  free(made->log);
-  made->log = NULL;
-  return false;
+  free(found.bytes);
+  return made->program && !made->log ? RWKV6_OUT_OF_MEMORY : RWKV6_OK;
 }
 
 /* made->name is set; fills the rest. */
@@ -94,7 +86,8 @@ static rwkv6_status build(const rwkv6_device *device, const request *want, rwkv6
   rwkv6_status status = rwkv6_cl_source(want->file, &source, error);
   if (status) return status;
   made->has_key = rwkv6_cl_cache_key(device, want->options, source, &made->key);
-  if (!load(device, want, made)) status = compile(device, source, want->options, made, error);
+  status = load(device, want, made, error);
+  if (!status && !made->program) status = compile(device, source, want->options, made, error);
   free(source);
   return status;
 }

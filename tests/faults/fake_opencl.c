@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake_opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults.h"
+
+typedef enum object_kind { CONTEXT = 1, QUEUE, BUFFER, PROGRAM, KERNEL } object_kind;
+
+/* Dead objects keep their place, so that every later use of one is seen. */
+typedef struct object {
+  object_kind kind;
+  int references; /* 0: released */
+  cl_mem_flags flags;
+  size_t size;          /* of a buffer */
+  unsigned char *bytes; /* of a buffer, owned */
+  bool built, binary;   /* a program: is built, was made from a binary */
+} object;
+
+#define MAX_OBJECTS 4096
+static object *objects[MAX_OBJECTS];
+static size_t count;
+static int alive;
+static char misuse[128];
+static cl_int code_of_failure = CL_DEVICE_NOT_AVAILABLE;
+static size_t work_group = 1024;
+
+/* Their addresses are the handles. */
+static char platform, device;
+
+static void note(const char *function, const char *what) {
+  if (!misuse[0]) snprintf(misuse, sizeof misuse, "%s: %s", function, what);
+}
+
+void fake_opencl_set_code(cl_int code) {
+  code_of_failure = code;
+}
+
+void fake_opencl_set_work_group(size_t work_items) {
+  work_group = work_items;
+}
+
+int fake_opencl_alive(void) {
+  return alive;
+}
+
+const char *fake_opencl_misuse(void) {
+  return misuse[0] ? misuse : NULL;
+}
+
+static object *create(object_kind kind) {
+  object *made = faults_plain_calloc(1, sizeof *made);
+  if (!made || count == MAX_OBJECTS) abort();
+  made->kind = kind;
+  made->references = 1;
+  objects[count++] = made;
+  alive++;
+  return made;
+}
+
+/* NULL, with a note, if the handle is not of a living object of that kind. */
+static object *check(const void *handle, object_kind kind, const char *function) {
+  object *found = (object *)handle;
+  size_t i = count;
+  while (i > 0 && objects[i - 1] != found) i--;
+  if (i == 0) {
+    note(function, handle ? "a handle of no object" : "a NULL handle");
+    return NULL;
+  }
+  if (found->kind == kind && found->references > 0) return found;
+  note(function, found->kind == kind ? "an object that has been released" : "an object of another kind");
+  return NULL;
+}
+
+static cl_int release(const void *handle, object_kind kind, const char *function, cl_int code) {
+  object *dying = check(handle, kind, function);
+  if (!dying || --dying->references > 0) return code;
+  alive--;
+  faults_plain_free(dying->bytes);
+  dying->bytes = NULL;
+  return code;
+}
+
+void fake_opencl_forget(void) {
+  for (size_t i = 0; i < count; i++) {
+    faults_plain_free(objects[i]->bytes);
+    faults_plain_free(objects[i]);
+  }
+  count = 0;
+  alive = 0;
+}
+
+static void check_device(const void *handle, const char *function) {
+  if (handle != &device) note(function, "another device");
+}
+
+/* Every function of the table: its number of calls, and its failing in its turn. */
+#define FUNCTIONS(X)                                                                                                           \
+  X(GetPlatformIDs)                                                                                                            \
+  X(GetPlatformInfo)                                                                                                           \
+  X(GetDeviceIDs)                                                                                                              \
+  X(GetDeviceInfo)                                                                                                             \
+  X(CreateContext)                                                                                                             \
+  X(ReleaseContext)                                                                                                            \
+  X(CreateCommandQueue)                                                                                                        \
+  X(ReleaseCommandQueue)                                                                                                       \
+  X(CreateBuffer)                                                                                                              \
+  X(ReleaseMemObject)                                                                                                          \
+  X(CreateProgramWithSource)                                                                                                   \
+  X(CreateProgramWithBinary)                                                                                                   \
+  X(BuildProgram)                                                                                                              \
+  X(GetProgramInfo)                                                                                                            \
+  X(GetProgramBuildInfo)                                                                                                       \
+  X(ReleaseProgram)                                                                                                            \
+  X(CreateKernel)                                                                                                              \
+  X(SetKernelArg)                                                                                                              \
+  X(GetKernelWorkGroupInfo)                                                                                                    \
+  X(ReleaseKernel)                                                                                                             \
+  X(EnqueueReadBuffer)                                                                                                         \
+  X(EnqueueWriteBuffer)                                                                                                        \
+  X(EnqueueNDRangeKernel)                                                                                                      \
+  X(Finish)
+
+#define NUMBER(name) number_##name,
+enum { FUNCTIONS(NUMBER) number_of_functions };
+#define NAME(name) "cl" #name,
+static const char *const names[] = {FUNCTIONS(NAME)};
+static long calls[number_of_functions];
+
+static bool fails_as(int number, const char *name) {
+  calls[number]++;
+  return faults_here(FAULT_OPENCL, name);
+}
+
+static bool fails(int number) {
+  return fails_as(number, names[number]);
+}
+
+#define FAIL_IF_TOLD(name)                                                                                                     \
+  if (fails(number_##name)) return code_of_failure
+#define FAIL_CREATION_IF_TOLD(name)                                                                                            \
+  if (fails(number_##name)) {                                                                                                  \
+    *code = code_of_failure;                                                                                                   \
+    return NULL;                                                                                                               \
+  }
+
+long fake_opencl_calls(size_t index, const char **name) {
+  *name = index < number_of_functions ? names[index] : NULL;
+  return *name ? calls[index] : 0;
+}
+
+/* The answer to a query. */
+static cl_int answer(const void *value, size_t value_size, size_t size, void *to, size_t *size_ret) {
+  if (size_ret) *size_ret = value_size;
+  if (!to) return CL_SUCCESS;
+  if (size < value_size) return CL_INVALID_VALUE;
+  memcpy(to, value, value_size);
+  return CL_SUCCESS;
+}
+
+static cl_int answer_text(const char *text, size_t size, void *to, size_t *size_ret) {
+  return answer(text, strlen(text) + 1, size, to, size_ret);
+}
+
+static cl_int CL_API_CALL fake_GetPlatformIDs(cl_uint capacity, cl_platform_id *ids, cl_uint *number) {
+  FAIL_IF_TOLD(GetPlatformIDs);
+  if (number) *number = 1;
+  if (ids && capacity) ids[0] = (cl_platform_id)&platform;
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_GetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t size, void *to,
+                                               size_t *size_ret) {
+  FAIL_IF_TOLD(GetPlatformInfo);
+  if ((void *)id != &platform) note("clGetPlatformInfo", "another platform");
+  return answer_text(what == CL_PLATFORM_VERSION ? "OpenCL 1.2 fake" : "Fake platform", size, to, size_ret);
+}
+
+static cl_int CL_API_CALL fake_GetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint capacity, cl_device_id *ids,
+                                            cl_uint *number) {
+  FAIL_IF_TOLD(GetDeviceIDs);
+  if ((void *)id != &platform || type != CL_DEVICE_TYPE_ALL) note("clGetDeviceIDs", "another platform or type");
+  if (number) *number = 1;
+  if (ids && capacity) ids[0] = (cl_device_id)&device;
+  return CL_SUCCESS;
+}
+
+static cl_int answer_number(cl_device_info what, size_t size, void *to, size_t *size_ret) {
+  const cl_uint uint = what == CL_DEVICE_ADDRESS_BITS ? 64 : what == CL_DEVICE_ENDIAN_LITTLE ? 1 : 8;
+  const cl_ulong ulong = what == CL_DEVICE_TYPE ? CL_DEVICE_TYPE_GPU : what == CL_DEVICE_LOCAL_MEM_SIZE ? 65536 : 1 << 30;
+  const size_t words = 1024;
+  const void *const handle = &platform;
+  switch (what) {
+  case CL_DEVICE_TYPE:
+  case CL_DEVICE_SINGLE_FP_CONFIG:
+  case CL_DEVICE_GLOBAL_MEM_SIZE:
+  case CL_DEVICE_MAX_MEM_ALLOC_SIZE:
+  case CL_DEVICE_LOCAL_MEM_SIZE: return answer(&ulong, sizeof ulong, size, to, size_ret);
+  case CL_DEVICE_MAX_WORK_GROUP_SIZE: return answer(&words, sizeof words, size, to, size_ret);
+  case CL_DEVICE_PLATFORM: return answer(&handle, sizeof handle, size, to, size_ret);
+  default: return answer(&uint, sizeof uint, size, to, size_ret);
+  }
+}
+
+static cl_int CL_API_CALL fake_GetDeviceInfo(cl_device_id id, cl_device_info what, size_t size, void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetDeviceInfo);
+  check_device(id, "clGetDeviceInfo");
+  switch (what) {
+  case CL_DEVICE_NAME:
+  case CL_DEVICE_VENDOR:
+  case CL_DRIVER_VERSION: return answer_text("Fake device", size, to, size_ret);
+  case CL_DEVICE_VERSION: return answer_text("OpenCL 1.2 fake", size, to, size_ret);
+  case CL_DEVICE_EXTENSIONS: return answer_text("cl_khr_fp64", size, to, size_ret);
+  default: return answer_number(what, size, to, size_ret);
+  }
+}
+
+typedef void(CL_CALLBACK *context_notify)(const char *, const void *, size_t, void *);
+
+static cl_context CL_API_CALL fake_CreateContext(const cl_context_properties *properties, cl_uint number,
+                                                 const cl_device_id *devices, context_notify notify, void *user, cl_int *code) {
+  (void)properties, (void)notify, (void)user;
+  FAIL_CREATION_IF_TOLD(CreateContext)
+  if (number != 1) note("clCreateContext", "not one device");
+  check_device(devices[0], "clCreateContext");
+  *code = CL_SUCCESS;
+  return (cl_context)create(CONTEXT);
+}
+
+static cl_command_queue CL_API_CALL fake_CreateCommandQueue(cl_context context, cl_device_id id,
+                                                            cl_command_queue_properties properties, cl_int *code) {
+  (void)properties;
+  FAIL_CREATION_IF_TOLD(CreateCommandQueue)
+  check(context, CONTEXT, "clCreateCommandQueue");
+  check_device(id, "clCreateCommandQueue");
+  *code = CL_SUCCESS;
+  return (cl_command_queue)create(QUEUE);
+}
+
+static cl_mem CL_API_CALL fake_CreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code) {
+  FAIL_CREATION_IF_TOLD(CreateBuffer)
+  check(context, CONTEXT, "clCreateBuffer");
+  if (!size || !(flags & CL_MEM_COPY_HOST_PTR) != !host) note("clCreateBuffer", "size 0, or host memory without its flag");
+  object *made = create(BUFFER);
+  made->flags = flags;
+  made->size = size;
+  made->bytes = faults_plain_calloc(1, size);
+  if (host) memcpy(made->bytes, host, size);
+  *code = CL_SUCCESS;
+  return (cl_mem)made;
+}
+
+static cl_program CL_API_CALL fake_CreateProgramWithSource(cl_context context, cl_uint number, const char **texts,
+                                                           const size_t *lengths, cl_int *code) {
+  FAIL_CREATION_IF_TOLD(CreateProgramWithSource)
+  check(context, CONTEXT, "clCreateProgramWithSource");
+  if (number != 1 || lengths || !strstr(texts[0], "kernel")) note("clCreateProgramWithSource", "no source");
+  *code = CL_SUCCESS;
+  return (cl_program)create(PROGRAM);
+}
+
+static const char binary[] = "a binary of the fake library";
+
+static cl_program CL_API_CALL fake_CreateProgramWithBinary(cl_context context, cl_uint number, const cl_device_id *devices,
+                                                           const size_t *sizes, const unsigned char **binaries, cl_int *status,
+                                                           cl_int *code) {
+  FAIL_CREATION_IF_TOLD(CreateProgramWithBinary)
+  check(context, CONTEXT, "clCreateProgramWithBinary");
+  if (number != 1) note("clCreateProgramWithBinary", "not one device");
+  check_device(devices[0], "clCreateProgramWithBinary");
+  const bool good = sizes[0] == sizeof binary && memcmp(binaries[0], binary, sizeof binary) == 0;
+  *code = status[0] = good ? CL_SUCCESS : CL_INVALID_BINARY;
+  object *made = good ? create(PROGRAM) : NULL;
+  if (made) made->binary = true;
+  return (cl_program)made;
+}
+
+typedef void(CL_CALLBACK *program_notify)(cl_program, void *);
+
+static cl_int CL_API_CALL fake_BuildProgram(cl_program program, cl_uint number, const cl_device_id *devices,
+                                            const char *options, program_notify notify, void *user) {
+  (void)notify, (void)user;
+  object *building = check(program, PROGRAM, "clBuildProgram");
+  if (fails_as(number_BuildProgram, building && building->binary ? "clBuildProgram of a binary" : "clBuildProgram"))
+    return code_of_failure;
+  if (number != 1 || !strstr(options, "-DKEY_DIM=")) note("clBuildProgram", "not one device, or no options");
+  check_device(devices[0], "clBuildProgram");
+  if (building) building->built = true;
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_GetProgramInfo(cl_program program, cl_program_info what, size_t size, void *to,
+                                              size_t *size_ret) {
+  FAIL_IF_TOLD(GetProgramInfo);
+  check(program, PROGRAM, "clGetProgramInfo");
+  const cl_uint one = 1;
+  const size_t bytes = sizeof binary;
+  const void *const handle = &device;
+  switch (what) {
+  case CL_PROGRAM_NUM_DEVICES: return answer(&one, sizeof one, size, to, size_ret);
+  case CL_PROGRAM_DEVICES: return answer(&handle, sizeof handle, size, to, size_ret);
+  case CL_PROGRAM_BINARY_SIZES: return answer(&bytes, sizeof bytes, size, to, size_ret);
+  case CL_PROGRAM_BINARIES:
+    if (to && *(void **)to) memcpy(*(void **)to, binary, sizeof binary);
+    return CL_SUCCESS;
+  default: return CL_INVALID_VALUE;
+  }
+}
+
+static cl_int CL_API_CALL fake_GetProgramBuildInfo(cl_program program, cl_device_id id, cl_program_build_info what, size_t size,
+                                                   void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetProgramBuildInfo);
+  check(program, PROGRAM, "clGetProgramBuildInfo");
+  check_device(id, "clGetProgramBuildInfo");
+  return what == CL_PROGRAM_BUILD_LOG ? answer_text("a build log", size, to, size_ret) : CL_INVALID_VALUE;
+}
+
+static cl_kernel CL_API_CALL fake_CreateKernel(cl_program program, const char *name, cl_int *code) {
+  const object *of = check(program, PROGRAM, "clCreateKernel");
+  if (fails_as(number_CreateKernel, of && of->binary ? "clCreateKernel of a binary" : "clCreateKernel")) {
+    *code = code_of_failure;
+    return NULL;
+  }
+  if (!name[0] || !of || !of->built) note("clCreateKernel", "a program that is not built");
+  *code = CL_SUCCESS;
+  return (cl_kernel)create(KERNEL);
+}
+
+static cl_int CL_API_CALL fake_SetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
+  FAIL_IF_TOLD(SetKernelArg);
+  check(kernel, KERNEL, "clSetKernelArg");
+  if (index > 64 || !size || !value) note("clSetKernelArg", "a strange argument");
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_GetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what,
+                                                      size_t size, void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetKernelWorkGroupInfo);
+  check(kernel, KERNEL, "clGetKernelWorkGroupInfo");
+  check_device(id, "clGetKernelWorkGroupInfo");
+  return what == CL_KERNEL_WORK_GROUP_SIZE ? answer(&work_group, sizeof work_group, size, to, size_ret) : CL_INVALID_VALUE;
+}
+
+static void check_range(cl_mem buffer, size_t offset, size_t size, const char *function) {
+  const object *of = check(buffer, BUFFER, function);
+  if (of && (offset > of->size || size > of->size - offset)) note(function, "beyond the end of the buffer");
+}
+
+static cl_int CL_API_CALL fake_EnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
+                                                 size_t size, void *to, cl_uint waits, const cl_event *wait, cl_event *event) {
+  (void)blocking, (void)waits, (void)wait, (void)event;
+  FAIL_IF_TOLD(EnqueueReadBuffer);
+  check(queue, QUEUE, "clEnqueueReadBuffer");
+  check_range(buffer, offset, size, "clEnqueueReadBuffer");
+  memcpy(to, ((object *)(void *)buffer)->bytes + offset, size);
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_EnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
+                                                  size_t size, const void *from, cl_uint waits, const cl_event *wait,
+                                                  cl_event *event) {
+  (void)blocking, (void)waits, (void)wait, (void)event;
+  FAIL_IF_TOLD(EnqueueWriteBuffer);
+  check(queue, QUEUE, "clEnqueueWriteBuffer");
+  check_range(buffer, offset, size, "clEnqueueWriteBuffer");
+  memcpy(((object *)(void *)buffer)->bytes + offset, from, size);
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_EnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                                                    const size_t *offset, const size_t *global, const size_t *local,
+                                                    cl_uint waits, const cl_event *wait, cl_event *event) {
+  (void)waits, (void)wait, (void)event;
+  FAIL_IF_TOLD(EnqueueNDRangeKernel);
+  check(queue, QUEUE, "clEnqueueNDRangeKernel");
+  check(kernel, KERNEL, "clEnqueueNDRangeKernel");
+  if (dimensions != 1 || offset || !local[0] || local[0] > work_group || !global[0] || global[0] % local[0])
+    note("clEnqueueNDRangeKernel", "a strange size");
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_Finish(cl_command_queue queue) {
+  check(queue, QUEUE, "clFinish");
+  FAIL_IF_TOLD(Finish);
+  return CL_SUCCESS;
+}
+
+/* An object is gone even if the call says that it failed: nobody could do better than to forget it. */
+#define RELEASE(name, type, kind)                                                                                              \
+  static cl_int CL_API_CALL fake_##name(type handle) {                                                                         \
+    return release(handle, kind, "cl" #name, fails(number_##name) ? code_of_failure : CL_SUCCESS);                             \
+  }
+RELEASE(ReleaseContext, cl_context, CONTEXT)
+RELEASE(ReleaseCommandQueue, cl_command_queue, QUEUE)
+RELEASE(ReleaseMemObject, cl_mem, BUFFER)
+RELEASE(ReleaseProgram, cl_program, PROGRAM)
+RELEASE(ReleaseKernel, cl_kernel, KERNEL)
+
+/* In the table for `rwkv6 bench` alone. */
+static const char *const of_the_tool[] = {"clEnqueueReadBufferRect", "clEnqueueCopyBuffer", "clEnqueueFillBuffer",
+                                          "clGetEventProfilingInfo", "clRetainEvent",       "clReleaseEvent"};
+
+static void only_the_tool(void) {
+  note("a function that only the tool uses", "called");
+}
+
+rwkv6_opencl_function fake_opencl_lookup(void *user, const char *name) {
+  (void)user;
+#define ENTRY(function) (rwkv6_opencl_function) fake_##function,
+  static const rwkv6_opencl_function functions[] = {FUNCTIONS(ENTRY)};
+  for (size_t i = 0; i < number_of_functions; i++)
+    if (strcmp(name, names[i]) == 0) return functions[i];
+  for (size_t i = 0; i < sizeof of_the_tool / sizeof *of_the_tool; i++)
+    if (strcmp(name, of_the_tool[i]) == 0) return only_the_tool;
+  fprintf(stderr, "the fake library lacks %s\n", name);
+  return NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small OpenCL library: one platform, one GPU, programs that are only text, kernels that do nothing, buffers in host memory.
+ * It counts its calls (faults.h), keeps account of its objects, and notes when something is done that no driver would forgive.
+ */
+#ifndef RWKV6_TESTS_FAULTS_FAKE_OPENCL_H
+#define RWKV6_TESTS_FAULTS_FAKE_OPENCL_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+
+#include "rwkv6/rwkv6.h"
+
+/* For rwkv6_opencl_load_symbols. */
+rwkv6_opencl_function fake_opencl_lookup(void *user, const char *name);
+
+/* What a call that is made to fail returns; CL_DEVICE_NOT_AVAILABLE at first. */
+void fake_opencl_set_code(cl_int code);
+
+/* CL_KERNEL_WORK_GROUP_SIZE of every kernel. */
+void fake_opencl_set_work_group(size_t work_items);
+
+/* Objects that have not been released. */
+int fake_opencl_alive(void);
+
+/* Objects, living and dead, are kept, so that misuse is seen. This forgets all of them. */
+void fake_opencl_forget(void);
+
+/* The first misuse: an object that is none, is released already, or is of another kind. NULL: there was none. */
+const char *fake_opencl_misuse(void);
+
+/* How often a function has been called in the life of the process; `name` is its name, NULL after the last. */
+long fake_opencl_calls(size_t index, const char **name);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The n-th call fails, for n over every call that is made: of OpenCL, of the allocator, of the operating system. Each time the
+ * error comes out, or the failure is one that may be got over and everything is computed; nothing stays allocated, on the host
+ * or in OpenCL; what is in the cache is whole; and afterwards everything works.
+ */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "fake_opencl.h"
+#include "faults.h"
+#include "life.h"
+#include "opencl/cache_entry.h"
+#include "opencl/loader.h"
+
+static char base[32], folder[64];
+
+/* A folder of files. */
+static void remove_folder(const char *path) {
+  DIR *list = opendir(path);
+  for (const struct dirent *entry; list && (entry = readdir(list));) {
+    char file[400];
+    snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+    unlink(file);
+  }
+  if (list) closedir(list);
+  rmdir(path);
+}
+
+static unsigned char file_bytes[1 << 16];
+
+/* The file is one program and nothing else. */
+static void check_file(const char *path) {
+  rwkv6_cl_entry entry;
+  const char *why;
+  FILE *file = fopen(path, "rb");
+  assert_non_null(file);
+  const size_t size = fread(file_bytes, 1, sizeof file_bytes, file);
+  fclose(file);
+  if (rwkv6_cl_entry_read(file_bytes, size, &entry, &why) != size) fail_msg("%s: %s", path, why);
+}
+
+/* Returns the number of programs; fails on anything else. */
+static int check_cache(void) {
+  int count = 0;
+  DIR *list = opendir(folder);
+  for (const struct dirent *entry; list && (entry = readdir(list));) {
+    char path[400];
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    if (strlen(path) < 8 || strcmp(path + strlen(path) - 8, ".program") != 0)
+      fail_msg("%s is left in the cache", entry->d_name);
+    check_file(path);
+    count++;
+  }
+  if (list) closedir(list);
+  return count;
+}
+
+static void check_nothing_left(long allocated, const char *failed, long at) {
+  if (fake_opencl_misuse()) fail_msg("%s, call %ld: %s", failed, at, fake_opencl_misuse());
+  if (fake_opencl_alive()) fail_msg("%s, call %ld: %d OpenCL objects are left", failed, at, fake_opencl_alive());
+  if (faults_allocated() != allocated)
+    fail_msg("%s, call %ld: %ld allocations are left", failed, at, faults_allocated() - allocated);
+}
+
+/* A life in which nothing fails. Returns how many calls of the kind it has. */
+static long plain_life(const char *cache_dir, fault_kind kind) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  const long before = faults_allocated();
+  faults_begin(kind, 0, false);
+  if (life(cache_dir, &error)) fail_msg("%s", error.message);
+  const long count = faults_count(kind);
+  check_nothing_left(before, "nothing failed", 0);
+  return count;
+}
+
+typedef enum cache_state { NO_CACHE, COLD, WARM } cache_state;
+static const char *const state_names[] = {"no cache", "cold cache", "warm cache"};
+
+/* A failure that may be got over: what is asked only to know it, what the cache needs, and what is given back. */
+static bool may_go_on(const char *failed, cache_state state) {
+  static const char *const names[] = {"clGetDeviceInfo",           "clGetPlatformInfo",          "clGetProgramBuildInfo",
+                                      "clCreateProgramWithBinary", "clBuildProgram of a binary", "clCreateKernel of a binary"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(failed, names[i]) == 0) return true;
+  return strncmp(failed, "clRelease", 9) == 0 || (state != NO_CACHE && strcmp(failed, "clGetProgramInfo") == 0);
+}
+
+/* The error tells what failed, by the name of the call or of its code, and keeps the code. */
+static void check_error(const rwkv6_error *error, rwkv6_status status, cl_int code, const char *failed, long at) {
+  const bool asked = strcmp(failed, "clGetDeviceInfo") == 0 || strcmp(failed, "clGetPlatformInfo") == 0;
+  const bool listed = strcmp(failed, "clGetDeviceIDs") == 0 || strcmp(failed, "clGetPlatformIDs") == 0;
+  if (error->status != status || !error->message[0]) fail_msg("%s, call %ld: no text", failed, at);
+  if (asked || listed) return; /* "no device": the reasons are many */
+  char call[64];
+  snprintf(call, sizeof call, "%.*s", (int)strcspn(failed, " "), failed);
+  if (!strstr(error->message, call) && !strstr(error->message, rwkv6_cl_error_name(code)))
+    fail_msg("%s, call %ld: \"%s\" names neither the call nor %s", failed, at, error->message, rwkv6_cl_error_name(code));
+  if (error->opencl_error != code)
+    fail_msg("%s, call %ld: opencl_error is %d instead of %d: %s", failed, at, error->opencl_error, code, error->message);
+}
+
+static void prepare(cache_state state) {
+  fake_opencl_forget();
+  if (state == COLD) remove_folder(folder);
+}
+
+/* Returns how many calls failed, each in a life of its own. */
+static long fail_each_call(cache_state state, bool lasting, cl_int code) {
+  const char *const cache_dir = state == NO_CACHE ? "off" : folder;
+  long gone_on = 0, at;
+  fake_opencl_set_code(code);
+  plain_life(cache_dir, FAULT_OPENCL);
+  for (at = 1;; at++) {
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    const long before = faults_allocated();
+    prepare(state);
+    faults_begin(FAULT_OPENCL, at, lasting);
+    const rwkv6_status status = life(cache_dir, &error);
+    const char *failed = faults_failed();
+    faults_begin(FAULT_OPENCL, 0, false);
+    if (!failed) break;
+    check_nothing_left(before, failed, at);
+    check_cache();
+    if (status)
+      check_error(&error, status, code, failed, at);
+    else if (may_go_on(failed, state))
+      gone_on++;
+    else
+      fail_msg("%s, call %ld: no error came out", failed, at);
+  }
+  plain_life(cache_dir, FAULT_OPENCL);
+  print_message("%s, %s, %s: %ld calls failed, %ld of them got over\n", state_names[state],
+                lasting ? "device lost for good" : "one call", rwkv6_cl_error_name(code), at - 1, gone_on);
+  return at - 1;
+}
+
+static void test_opencl(void **unused) {
+  (void)unused;
+  fail_each_call(NO_CACHE, false, CL_DEVICE_NOT_AVAILABLE);
+  for (cache_state state = COLD; state <= WARM; state++)
+    for (int lasting = 0; lasting < 2; lasting++) fail_each_call(state, lasting, CL_DEVICE_NOT_AVAILABLE);
+  fail_each_call(NO_CACHE, false, CL_OUT_OF_RESOURCES);
+  fail_each_call(NO_CACHE, false, CL_OUT_OF_HOST_MEMORY);
+  fail_each_call(NO_CACHE, false, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+}
+
+/* Kernels that take only small work-groups: programs are compiled again. */
+static void test_small_work_groups(void **unused) {
+  (void)unused;
+  fake_opencl_set_work_group(32);
+  fail_each_call(COLD, false, CL_DEVICE_NOT_AVAILABLE);
+  fail_each_call(WARM, true, CL_DEVICE_NOT_AVAILABLE);
+  fake_opencl_set_work_group(1024);
+}
+
+static void test_memory(void **unused) {
+  (void)unused;
+  for (cache_state state = NO_CACHE; state <= WARM; state++) {
+    const char *const cache_dir = state == NO_CACHE ? "off" : folder;
+    long gone_on = 0, at;
+    plain_life(cache_dir, FAULT_MEMORY);
+    for (at = 1;; at++) {
+      rwkv6_error error = RWKV6_ERROR_INIT;
+      const long before = faults_allocated();
+      prepare(state);
+      faults_begin(FAULT_MEMORY, at, false);
+      const rwkv6_status status = life(cache_dir, &error);
+      const char *failed = faults_failed();
+      faults_begin(FAULT_MEMORY, 0, false);
+      if (!failed) break;
+      check_nothing_left(before, failed, at);
+      check_cache();
+      if (status == RWKV6_OK && state != NO_CACHE)
+        gone_on++;
+      else if (status != RWKV6_OUT_OF_MEMORY || !(strstr(error.message, "memory") || strstr(error.message, "MEMORY")))
+        fail_msg("%s, allocation %ld: %s: %s", failed, at, rwkv6_status_name(status), error.message);
+    }
+    plain_life(cache_dir, FAULT_MEMORY);
+    print_message("%s: %ld allocations failed, %ld of them got over\n", state_names[state], at - 1, gone_on);
+  }
+}
+
+/* Nothing that the disk does can fail a call. */
+static void test_operating_system(void **unused) {
+  (void)unused;
+  for (cache_state state = COLD; state <= WARM; state++)
+    for (int lasting = 0; lasting < 2; lasting++) {
+      long at;
+      remove_folder(folder);
+      plain_life(folder, FAULT_SYSTEM);
+      for (at = 1;; at++) {
+        rwkv6_error error = RWKV6_ERROR_INIT;
+        const long before = faults_allocated();
+        prepare(state);
+        faults_begin(FAULT_SYSTEM, at, lasting);
+        const rwkv6_status status = life(folder, &error);
+        const char *failed = faults_failed();
+        faults_begin(FAULT_SYSTEM, 0, false);
+        if (!failed) break;
+        check_nothing_left(before, failed, at);
+        check_cache();
+        if (status) fail_msg("%s, call %ld: %s", failed, at, error.message);
+      }
+      plain_life(folder, FAULT_SYSTEM);
+      assert_true(check_cache() > 0);
+      print_message("%s, %s: %ld calls of the system failed\n", state_names[state], lasting ? "disk gone" : "one call", at - 1);
+    }
+}
+
+/* Last: nothing that the library can call was left out. */
+static void test_every_function(void **unused) {
+  (void)unused;
+  const char *name;
+  long all = 0;
+  for (size_t i = 0; fake_opencl_calls(i, &name), name; i++) {
+    const long calls = fake_opencl_calls(i, &name);
+    if (!calls) fail_msg("%s was never called", name);
+    all += calls;
+  }
+  print_message("%ld calls of OpenCL in all\n", all);
+}
+
+static int set_up(void **unused) {
+  (void)unused;
+  strcpy(base, "/tmp/rwkv6-faults-XXXXXX");
+  if (!mkdtemp(base)) return -1;
+  snprintf(folder, sizeof folder, "%s/programs", base);
+  return rwkv6_opencl_load_symbols(fake_opencl_lookup, NULL, NULL) == RWKV6_OK ? 0 : -1;
+}
+
+static int tear_down(void **unused) {
+  (void)unused;
+  remove_folder(folder);
+  return rmdir(base);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_opencl), cmocka_unit_test(test_small_work_groups),
+                                     cmocka_unit_test(test_memory), cmocka_unit_test(test_operating_system),
+                                     cmocka_unit_test(test_every_function)};
+  return cmocka_run_group_tests_name("faults", tests, set_up, tear_down);
+}
