@@ -151,7 +151,7 @@ const char cli_help_bench[] =
     "kernel, a peak of multiply-adds, and the cases. Inputs are random, and sets of tensors take turns, so that none is in\n"
     "a cache when it is read. Of each case:\n"
     "  ms                     from the start of a run's first launch to the end of its last, by the device's clock: median.\n"
-    "                         On the CPU path: of one call\n"
+    "                         On the CPU path, and where events carry no times: from call to end, by the host's\n"
     "  10 to 90 %             all but the fastest and the slowest tenth of the runs\n"
     "  floor                  every tensor once, at the bandwidth of the copy\n"
     "  back to back           of one run out of many in a queue, by the host's clock\n"

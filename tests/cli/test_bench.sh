@@ -77,7 +77,8 @@ for c in d['cases']:
     assert all(x['pass'] and 0 < x['error'] <= x['allowed'] < 3e-3 for x in c['tensors']), c['tensors']
     assert 1 <= c['heads_checked'] <= h
     if d['device']['kind'] != 'cpu':
-        assert c['launches'] >= 1 and 0 < c['launches_alone'] <= time['median'] * 1.5
+        assert c['launches'] >= 1
+        assert d['clock'] == 'host' or 0 < c['launches_alone'] <= time['median'] * 1.5
         assert c['back_to_back'] > 0 and 0 < c['enqueue'] < c['enqueue_to_finished']['median']
         assert c['extra_bytes'] >= c['workspace_bytes']
 PYTHON

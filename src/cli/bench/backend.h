@@ -16,7 +16,8 @@ typedef struct bench_run {
   rwkv6_plan *plan;       /* owned */
   const bench_data *data; /* pools drawn */
   int64_t sets;
-  void *state; /* the backend's own */
+  bool host_clock; /* the device's events carry no times to speak of */
+  void *state;     /* the backend's own */
 } bench_run;
 
 /* What one device can measure beside the cases. 0: not measured. */
@@ -24,7 +25,8 @@ typedef struct bench_peaks {
   double copy;             /* bytes read and written a second by a kernel that copies */
   double fma;              /* fp32 multiply-adds as two operations each, a second */
   double matrix;           /* the same in matrix units */
-  const char *matrix_kind; /* "bf16 mma.sync m16n8k16"; NULL if `matrix` is 0 */
+  const char *matrix_kind; /* "bf16, mma.sync m16n8k16"; NULL if `matrix` is 0 */
+  bool host_clock;         /* all times are the host's: the device has no clock, or one that stands still */
 } bench_peaks;
 
 typedef struct bench_backend {

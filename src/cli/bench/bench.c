@@ -87,7 +87,7 @@ static cli_exit measure_cases(session *now) {
     bench_result result;
     cli_progress("case %zu of %zu: %s %s", i + 1, now->cases.count, cli_operation_name(timed->operation),
                  bench_shape_format(&timed->shape, shape));
-    bench_measure(now->device, now->backend, timed, &result);
+    bench_measure(now->device, now->backend, now->report.peaks.host_clock, timed, &result);
     bench_report_case(&now->report, timed, &result);
     const cli_exit outcome = exit_of(now->options, result.outcome);
     /* A failure says more than a refusal. */

@@ -47,8 +47,8 @@ typedef struct bench_result {
   int64_t launches;    /* 0 on the CPU path */
   int64_t sets;        /* of tensors, used in turns */
   uint64_t footprint;  /* of all sets, bytes */
-  bench_times device;  /* OpenCL: start of the first launch to the end of the last, by the device's clock; CPU: of a call */
-  double busy;         /* OpenCL: launches alone, without what lies between them; median */
+  bench_times device;  /* start of the first launch to the end of the last, by the device's clock; by the host's: of a call */
+  double busy;         /* device's clock: launches alone, without what lies between them; median */
   double batch;        /* OpenCL: per run, of runs enqueued back to back, by the host's clock; median */
   double enqueue;      /* OpenCL: host time to enqueue one run on an idle queue; median */
   bench_times latency; /* OpenCL: from the call that enqueues, on an idle queue, to the return of clFinish */

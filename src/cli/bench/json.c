@@ -45,6 +45,7 @@ void bench_json_begin(bench_report *report, const rwkv6_device_info *device) {
   cli_json_number(json, peaks, "fma_operations_per_second", report->peaks.fma);
   cli_json_number(json, peaks, "matrix_operations_per_second", report->peaks.matrix);
   cli_json_string(json, peaks, "matrix_kind", report->peaks.matrix_kind);
+  cli_json_string(json, json->root, "clock", report->peaks.host_clock ? "host" : "device");
   report->starts = cli_json_array(json, json->root, "starts");
   report->cases = cli_json_array(json, json->root, "cases");
 }

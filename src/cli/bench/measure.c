@@ -98,10 +98,11 @@ static bench_outcome outcome_of(rwkv6_status status) {
   }
 }
 
-void bench_measure(rwkv6_device *device, const bench_backend *backend, const bench_case *timed, bench_result *result) {
+void bench_measure(rwkv6_device *device, const bench_backend *backend, bool host_clock, const bench_case *timed,
+                   bench_result *result) {
   bench_data data;
   memset(&data, 0, sizeof data);
-  bench_run run = {.device = device, .data = &data};
+  bench_run run = {.device = device, .data = &data, .host_clock = host_clock};
   memset(result, 0, sizeof *result);
   result->error = (rwkv6_error)RWKV6_ERROR_INIT;
   const rwkv6_status status = measure(backend, timed, &data, &run, result, &result->error);

@@ -5,7 +5,8 @@
 
 #include "cli/bench/backend.h"
 
-/* Everything that can go wrong is in the result. */
-void bench_measure(rwkv6_device *device, const bench_backend *backend, const bench_case *timed, bench_result *result);
+/* Everything that can go wrong is in the result. host_clock: as the peaks say. */
+void bench_measure(rwkv6_device *device, const bench_backend *backend, bool host_clock, const bench_case *timed,
+                   bench_result *result);
 
 #endif

@@ -19,6 +19,7 @@ static const char *const case_head =
 
 static void print_peaks(const bench_peaks *peaks) {
   printf("copy: %.1f GB/s read and written\nmultiply-add, fp32: %.2f TFLOP/s\n", 1e-9 * peaks->copy, 1e-12 * peaks->fma);
+  printf("times: by the %s clock\n", peaks->host_clock ? "host's" : "device's");
   if (peaks->matrix_kind) printf("matrix units, %s: %.1f TFLOP/s\n", peaks->matrix_kind, 1e-12 * peaks->matrix);
 }
 
