@@ -316,6 +316,8 @@ def plot_error(runs, path):
                 label=label,
                 fillstyle="full" if whose == "ours" else "none",
             )
+    low, high = axes.get_ylim()
+    axes.set_ylim(low / 2, high * 2)  # room to read, however close the points are
     axes.set_xlabel("forward, ms")
     axes.set_ylabel("relative error of o")
     save_plot(figure, axes, path)
@@ -328,7 +330,7 @@ def new_plot():
     matplotlib.rcParams["svg.hashsalt"] = "side_by_side"  # the same numbers give the same file
     from matplotlib import pyplot
 
-    return pyplot.subplots(figsize=(8, 5.5))
+    return pyplot.subplots(figsize=(8, 5.5), layout="constrained")
 
 
 def save_plot(figure, axes, path):
