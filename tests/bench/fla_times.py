@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Times flash-linear-attention on the first CUDA device: fla_times.py ROWS RESULTS, both files of JSON. side_by_side.py starts it.
+"""Times flash-linear-attention on the first CUDA device: fla_times.py ROWS RESULTS DEADLINE. side_by_side.py starts it.
 
 A row: operation (forward, forward_backward), mode (chunk, recurrent), sequences, length, lengths (of a ragged batch, else null), heads,
-dim, dtype, distribution, states. Rows are answered in their order. Needs torch, triton, and fla-core in PYTHONPATH.
+dim, dtype, distribution, states. Rows are answered in their order, those that would begin after DEADLINE (time.time()) with an
+error. Needs torch, triton, and fla-core in PYTHONPATH.
 """
 
 import gc
@@ -229,6 +230,8 @@ def main():
     for i, row in enumerate(rows):
         print("fla: row %d of %d: %s" % (i + 1, len(rows), row), file=sys.stderr, flush=True)
         try:
+            if time.time() > float(sys.argv[3]):
+                raise TimeoutError("the time was up")
             answers.append(measure(row))
         except Exception as failure:  # out of memory among them; the other rows go on
             answers.append({"error": describe(failure)})

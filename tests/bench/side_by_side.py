@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -43,18 +44,18 @@ def make_row(sequences, length, heads, dim, dtype, **changes):
 
 
 def make_rows(dtype, dim, operation):
-    """The shapes of training and prompts, then decoding, then the curve over tokens. Lengths of a ragged batch are the tool's."""
+    """Training and prompts, decoding, the curve over tokens, then what takes fla longest. Lengths of a ragged batch are the tool's."""
     heads = 32 if dim <= 64 else 64
     shapes = [(8, 4096, heads), (1, 32768, heads), (1, 4096, heads)] if dim <= 64 else [(4, 4096, heads), (1, 8192, 96)]
-    rows = [make_row(*shape, dim, dtype) for shape in shapes]
-    if operation == "both":
-        rows += [make_row(*shape, dim, dtype, operation="forward_backward") for shape in shapes]
     first = shapes[0]
+    rows = [make_row(*shape, dim, dtype) for shape in shapes]
     rows += [make_row(*first, dim, dtype, distribution=kind) for kind in ("strong", "spikes", "resets")]
     rows.append(make_row(*first, dim, dtype, ragged=True))
-    rows.append(make_row(*first, dim, dtype, mode="recurrent"))
     rows += [make_row(n, 1, heads, dim, dtype, mode="recurrent", states=True) for n in (1, 8, 64, 256)]
     rows += [make_row(1, length, heads, dim, dtype, curve=True) for length in (128, 512, 2048, 8192, 32768, 131072, 524288)]
+    rows.append(make_row(*first, dim, dtype, mode="recurrent"))
+    if operation == "both":
+        rows += [make_row(*shape, dim, dtype, operation="forward_backward") for shape in shapes]
     return rows
 
 
@@ -128,14 +129,14 @@ def join_ours(row, cases):
 # ------------------------------------------------------------------------------------------------------------------- fla
 
 
-def run_fla(folder, rows):
-    """The answers of one version, measured in a process of its own."""
+def run_fla(folder, rows, deadline):
+    """The answers of one version, measured in a process of its own; rows that are not begun by then (time.time()) are left out."""
     with tempfile.TemporaryDirectory() as work:
         asked, answered = os.path.join(work, "rows.json"), os.path.join(work, "answers.json")
         with open(asked, "w", encoding="utf-8") as file:
             json.dump(rows, file)
         path = os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
-        command = [sys.executable, os.path.join(FOLDER, "fla_times.py"), asked, answered]
+        command = [sys.executable, os.path.join(FOLDER, "fla_times.py"), asked, answered, repr(deadline)]
         done = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PYTHONPATH=path), check=False)
         if done.returncode or not os.path.exists(answered):
             raise SystemExit("side_by_side: fla in %s ended with status %d" % (folder, done.returncode))
@@ -168,12 +169,22 @@ def with_lengths(row, ours):
     return dict(row, lengths=ours["lengths"], sequences=len(ours["lengths"])) if row["ragged"] else row
 
 
+def run_versions(folders, rows, end):
+    """Each version gets an equal share of the time that is left to it."""
+    answers = []
+    for i, folder in enumerate(folders):
+        now = time.time()
+        answers.append(run_fla(folder, rows, now + (end - now) / (len(folders) - i)))
+    return answers
+
+
 def measure(options):
+    end = time.time() + 60 * options.minutes
     rows = make_rows(options.dtype, options.dim, options.operation)
     documents, cases = run_tool(options.tool, options.device, options.variant, options.dtype, rows)
     ours = [join_ours(row, cases) for row in rows]
     asked = [with_lengths(row, one) for row, one in zip(rows, ours) if "error" not in one]
-    fla = [run_fla(folder, asked) for folder in options.fla]
+    fla = run_versions(options.fla, asked, end)
     answers = [iter(one["rows"]) for one in fla]
     versions = [one["versions"]["fla-core"] for one in fla]
     joined = []
@@ -376,6 +387,7 @@ def parse(arguments):
     run.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16"))
     run.add_argument("--dim", required=True, type=int, help="K = V")
     run.add_argument("--operation", choices=("forward", "both"), default="both")
+    run.add_argument("--minutes", type=float, default=1e6, help="after which no further row is begun; default: no limit")
     run.add_argument("--device", help="of the tool; default: the first GPU")
     run.add_argument("--variant", help="of the tool, in chunk mode; default: what the library chooses")
     run.add_argument("--out", required=True)

@@ -14,7 +14,9 @@ import os
 import struct
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 import float64_reference as reference
@@ -190,6 +192,28 @@ class TestTable(unittest.TestCase):
         self.assertEqual(lines[4][8], "-")
         self.assertTrue(all(len(line) == len(side_by_side.HEAD) for line in lines))
         self.assertFalse(side_by_side.all_right([run]))
+
+    @unittest.skipUnless(has("matplotlib"), "needs matplotlib")
+    def test_whole_run(self):
+        asked, rows = [], small_rows()
+
+        def run_fla(folder, rows, deadline):
+            asked.append((folder, rows, deadline - time.time()))
+            versions = {"fla-core": folder, "torch": "2.11.0", "triton": "3.6.0"}
+            return {"versions": versions, "device": "a GPU", "rows": [answer(8.0 if folder == "0.5.2" else 6.0, 4.0) for _ in rows]}
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as patches:
+            patches.enter_context(unittest.mock.patch.object(side_by_side, "run_fla", run_fla))
+            patches.enter_context(unittest.mock.patch.object(side_by_side, "make_rows", lambda *_: rows))
+            options = ["--tool", TOOL, "--device", "cpu", "--fla", "0.5.2", "--fla", "0.6.0", "--dtype", "bf16", "--dim", "8"]
+            self.assertEqual(side_by_side.main(["run", "--minutes", "30", "--out", folder] + options), 0)
+            (run,) = side_by_side.read_runs([os.path.join(folder, "side_by_side_bf16_8.json")])
+        self.assertEqual([one[0] for one in asked], ["0.5.2", "0.6.0"])
+        self.assertTrue(0 < asked[0][2] < asked[1][2] < 1800)
+        ragged = [row for row in asked[0][1] if row["ragged"]]
+        self.assertTrue(all(sum(row["lengths"]) == 80 and row["sequences"] == len(row["lengths"]) for row in ragged) and ragged)
+        self.assertTrue(all(entry["fla"]["by_version"].keys() == {"0.5.2", "0.6.0"} for entry in run["rows"]))
+        self.assertEqual(run["software"]["fla-core"], "0.5.2, 0.6.0")
 
     @unittest.skipUnless(has("matplotlib"), "needs matplotlib")
     def test_files(self):
