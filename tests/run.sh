@@ -1,28 +1,42 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what is missing and runs the whole suite in every build that must pass.
+# Installs what is missing and runs the tests in every build that must pass.
 #
-#     sh tests/run.sh [STEP...]      all steps, or those named: gcc valgrind no-opencl install clang sanitizers
+#     sh tests/run.sh [--quick|--full] [STEP...]
 #
+# --quick: one build, a few cases on each device. --full: also what takes longer or needs many packages. STEP: only these steps; an
+# unknown name lists them.
+#
+# Steps are divided into jobs. As many jobs as there are processors run side by side; what they say is in build-tests/logs, and
+# printed where something failed.
 # The last line is "N passed, N failed"; exit status 0 if nothing failed. What is missing and cannot be installed is a failure.
 set -u
 cd "$(dirname -- "$0")/.." || exit 1
 . ./tests/setup/packages.sh
 work=$PWD/build-tests
 
+# A step is a name here, a function plan_STEP that queues its jobs, and in needed() the packages that only it needs.
+quick_steps='gcc install'
+default_steps='gcc no-opencl valgrind no-library install clang sanitizers'
+full_steps="$default_steps machines"
+
+# Platforms that have to be there, by the names that platform_name gives them.
+required_platforms='pocl rusticl'
+
 needed() {
   needed_to_build
-  need g++ command -v c++
-  need clang command -v clang
   need binutils command -v objdump
+  need g++ command -v c++
   need libcmocka-dev has_header cmocka.h
-  need valgrind command -v valgrind
-  need pocl-opencl-icd has_opencl_driver pocl
   need mesa-opencl-icd has_opencl_driver rusticl
   need oclgrind command -v oclgrind
+  need pocl-opencl-icd has_opencl_driver pocl
+  for step in $steps; do
+    case $step in clang | valgrind) need "$step" command -v "$step" ;; esac
+  done
 }
 
-# ---- one check, or one run of the suite: a line each, and what it printed only where it failed
+# ---- one check, or one run of a suite: a line each
 
 begin() {
   name=$1
@@ -45,6 +59,16 @@ check() {
   (set -e; "$@") </dev/null >"$log" 2>&1
   # shellcheck disable=SC2181 # as a condition, set -e would have no effect in it
   if [ $? -eq 0 ]; then end 1 0 0; else end 0 1 0; fi
+}
+
+# script NAME COMMAND...: a script of tests with a last line like that of this one.
+script() {
+  begin "$1"
+  shift
+  "$@" </dev/null >"$log" 2>&1
+  # shellcheck disable=SC2046 # two numbers
+  set -- $(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log")
+  if [ $# -eq 2 ]; then end "$1" "$2" 0; else end 0 1 0; fi
 }
 
 # suite NAME BUILD ARGUMENT...: `meson test`; each of its tests counts. A skipped one is a failure unless `may_skip` is yes.
@@ -92,26 +116,8 @@ suite_of() {
   suite "$@"
 }
 
-# devices BUILD: what there is besides the CPU path.
-devices() {
-  "$work/$1/src/cli/rwkv6" devices | sed -n 's/^\(opencl:[0-9]*\): .*/\1/p'
-}
-
-# on_devices FUNCTION LABEL BUILD: FUNCTION LABEL BUILD DEVICE for each OpenCL device, side by side: drivers compile most of the
-# time, on one core each.
-on_devices() {
-  check "$2: PoCL and rusticl are there" has_required_devices "$3"
-  for device in $(devices "$3"); do
-    ("$1" "$2" "$3" "$device") &
-  done
-  wait
-}
-
-has_required_devices() {
-  "$work/$1/src/cli/rwkv6" devices >"$work/devices-$1"
-  grep 'platform  *Portable Computing Language' "$work/devices-$1"
-  grep 'platform  *rusticl' "$work/devices-$1"
-}
+# The names of tests that run on every OpenCL device.
+on_devices='.* o[nf] OpenCL devices'
 
 # build FOLDER OPTION...
 build() {
@@ -122,59 +128,159 @@ build() {
   ninja -C "$folder"
 }
 
-# ---- the steps; each is a process of its own
+# ---- devices
+
+# "ID PLATFORM" for each OpenCL device that a build finds.
+devices() {
+  "$work/$1/src/cli/rwkv6" devices | sed -n -e 's/^\(opencl:[0-9]*\): .*/\1/p' -e 's/^  platform  *//p' | while read -r id; do
+    read -r platform
+    echo "$id $(platform_name "$platform" "$id")"
+  done
+}
+
+# platform_name PLATFORM ID: a short name, the same in every build; the id of a device that only some machines have.
+platform_name() {
+  case $1 in
+  'Portable Computing Language'*) echo pocl ;;
+  rusticl*) echo rusticl ;;
+  *) echo "$2" ;;
+  esac
+}
+
+has_required_platforms() {
+  devices "$1"
+  for platform in $required_platforms; do devices "$1" | grep " $platform\$"; done
+}
+
+# use BUILD PLATFORM: what comes next in this job runs on the device of that platform, whose id is `device`.
+use() {
+  device=$(devices "$1" | sed -n "s/ $2\$//p" | head -n 1)
+  : "${device:=no device of $2}"
+  export RWKV6_TEST_DEVICE="$device"
+}
+
+# ---- jobs: functions, with an argument if the name has one after a colon
+
+# job NAME EARLIER...: queues a job, once. It starts when the jobs EARLIER, as far as they are queued, have ended.
+job() {
+  is_queued "$1" || echo "$*" >>"$work/jobs/queue"
+}
+
+is_queued() {
+  grep -q -x -e "$1" -e "$1 .*" "$work/jobs/queue"
+}
+
+# Takes the first job that may start and prints its name; prints "wait" if all that are left have to wait, and nothing if none are.
+take() {
+  found=
+  while read -r name earlier; do
+    [ ! -e "$work/jobs/$name.taken" ] || continue
+    found="wait"
+    for other in $earlier; do
+      if is_queued "$other" && [ ! -e "$work/jobs/$other.ended" ]; then continue 2; fi
+    done
+    mkdir "$work/jobs/$name.taken" 2>/dev/null || continue
+    found=$name
+    break
+  done <"$work/jobs/queue"
+  echo "$found"
+}
+
+run_job() {
+  case $1 in
+  *:*) "${1%%:*}" "${1#*:}" ;;
+  *) "$1" ;;
+  esac
+}
+
+# A job ends with the line of a check, which succeeds: anything else is a mistake in this script, or the machine's.
+died() {
+  begin "job $1 ended early"
+  : >"$log"
+  end 0 1 0
+}
+
+work_off() {
+  while next=$(take) && [ -n "$next" ]; do
+    if [ "$next" = wait ]; then
+      sleep 1
+      continue
+    fi
+    (run_job "$next") || died "$next"
+    : >"$work/jobs/$next.ended"
+  done
+}
+
+# ---- the steps. The gcc build, which most of them use, is there before the first job starts.
 
 # The compiler's defaults: everything.
-step_gcc() {
-  suite_without '.* o[nf] OpenCL devices' "gcc, release: suite" gcc
-  on_devices everything "gcc, release" gcc
+plan_gcc() {
+  for platform in $platforms; do
+    if [ "$level" = quick ]; then
+      job "gcc_quick:$platform"
+    else
+      job "gcc_operations:$platform"
+      job "gcc_device:$platform"
+    fi
+  done
+  job gcc_suite
 }
 
-everything() {
-  export RWKV6_TEST_DEVICE="$3"
-  suite_only '.* o[nf] OpenCL devices' "$1: suite on $3" "$2"
-  check "$1: tool on $3" sh tests/cli/test_tool.sh "$work/$2/src/cli/rwkv6" tests/golden "$3" recurrent
-  check "$1: example on $3" "$work/$2/examples/attention" "$3"
+gcc_suite() {
+  suite_without "$on_devices" "gcc: suite" gcc
 }
 
-# The kernels are the same, so host code is what another compiler and the sanitizers check: one combination in four.
-step_clang() {
-  export CC=clang CXX=clang++
-  check "clang, release: build" build clang -Dopencl=enabled
-  suite "clang, release: suite but operations" clang --no-suite operations
-  on_devices some "clang, release" clang
+gcc_operations() {
+  use gcc "$1"
+  suite_only 'operations on OpenCL devices' "gcc: operations on $1" gcc
 }
 
-some() {
-  export RWKV6_TEST_DEVICE="$3"
-  check "$1: a third of quick conformance on $3" "$work/$2/src/cli/rwkv6" conform --device "$3" --quick --part 1/3 --seed 1
+but_operations='([^o]|o[^p]).* o[nf] OpenCL devices'
+
+gcc_device() {
+  use gcc "$1"
+  suite_only "$but_operations" "gcc: suite on $1" gcc
+  check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
+  check "gcc: example on $1" "$work/gcc/examples/attention" "$device"
 }
 
-# Only our own drivers: some that a machine may have as well end a sanitized program while they load.
-step_sanitizers() {
-  mkdir -p "$work/drivers"
-  cp /etc/OpenCL/vendors/pocl.icd /etc/OpenCL/vendors/rusticl.icd "$work/drivers"
-  export OCL_ICD_VENDORS="$work/drivers" UBSAN_OPTIONS=print_stacktrace=1
-  export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
-  check "gcc, sanitizers: build" build sanitizers -Dopencl=enabled -Dbuildtype=debugoptimized \
-    -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined
-  suite_without '.* o[nf] OpenCL devices' "gcc, sanitizers: suite" sanitizers --timeout-multiplier 4
-  on_devices most "gcc, sanitizers" sanitizers
+gcc_quick() {
+  use gcc "$1"
+  suite_only '(golden|failures) o[nf] OpenCL devices' "gcc: suite on $1" gcc
+  some_operations gcc "$1"
 }
 
-most() {
-  some "$@"
-  # All but `operations`.
-  suite_only '([^o]|o[^p]).* o[nf] OpenCL devices' "$1: suite on $3" "$2" --timeout-multiplier 4
+# some_operations BUILD PLATFORM
+some_operations() {
+  check "$1: a third of quick conformance on $2" \
+    "$work/$1/src/cli/rwkv6" conform --device "$device" --quick --part 1/3 --seed 1
 }
 
-# The CPU path, in a build that has no OpenCL.
-step_valgrind() {
+# A library without OpenCL.
+plan_no_opencl() {
+  job no_opencl_build
+  job no_opencl_suite no_opencl_build
+}
+
+no_opencl_build() {
+  check "no OpenCL: build" build no-opencl -Dopencl=disabled -Dbuildtype=debugoptimized
+}
+
+no_opencl_suite() {
   may_skip=yes
-  check "gcc, -Dopencl=disabled: build" build no-opencl -Dopencl=disabled -Dbuildtype=debugoptimized
-  suite "gcc, -Dopencl=disabled: suite" no-opencl
+  suite "no OpenCL: suite" no-opencl
+}
+
+# The CPU path, in that build.
+plan_valgrind() {
+  job no_opencl_build
+  job valgrind_cpu no_opencl_build
+}
+
+valgrind_cpu() {
+  may_skip=yes
   memcheck='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect'
-  suite_without '.* o[nf] OpenCL devices|without .*|operations .*|peers .*|long sequences .*|cli-tool|header .*|exported .*' \
+  suite_without "$on_devices|without .*|(golden|operations|peers) on .*|long sequences .*|cli-tool|header .*|exported .*" \
     "valgrind: suite, CPU path" no-opencl --wrap "$memcheck" --timeout-multiplier 20
   # shellcheck disable=SC2086 # a list of words
   check "valgrind: operations on the CPU path" \
@@ -186,16 +292,20 @@ step_valgrind() {
   done
 }
 
-# The same programs as in the first step where the loader finds no OpenCL library: an empty file in its place cannot be loaded.
-step_no_opencl() {
+# The programs of the gcc build where the loader finds no OpenCL library: an empty file in its place cannot be loaded.
+plan_no_library() {
+  job no_library
+}
+
+no_library() {
   may_skip=yes
   mkdir -p "$work/no-library"
   : >"$work/no-library/libOpenCL.so.1"
   : >"$work/no-library/libOpenCL.so"
   export LD_LIBRARY_PATH="$work/no-library"
   check "no libOpenCL: the tool says so" says_no_opencl
-  # Oclgrind's test asks for the loader where Oclgrind is installed.
-  suite_without 'tiny cases under Oclgrind' "no libOpenCL: suite" gcc
+  # Oclgrind's tests ask for the loader where Oclgrind is installed. The other two are long, and never ask for it.
+  suite_without '.* under Oclgrind|operations on the CPU path|long sequences .*' "no libOpenCL: suite" gcc
 }
 
 says_no_opencl() {
@@ -204,7 +314,11 @@ says_no_opencl() {
 }
 
 # What a user of the library has: header, shared and static library, rwkv6cl.pc and the tool.
-step_install() {
+plan_install() {
+  job installed
+}
+
+installed() {
   root=$work/installed
   rm -rf "$root"
   check "install" env DESTDIR="$root" meson install -C "$work/gcc" --no-rebuild
@@ -231,34 +345,103 @@ build_against() {
   LD_LIBRARY_PATH=$library RWKV6_DEVICE=cpu "$work/user-$1"
 }
 
-# ---- all of it
+# Another compiler for the host code; the kernels are the same.
+plan_clang() {
+  job clang_suite
+  [ "$level" != full ] || for platform in $platforms; do job "clang_device:$platform" clang_suite "gcc_operations:$platform"; done
+}
 
-# lane STEP...: those that were asked for, one after the other.
-lane() {
-  for step; do
-    case " $wanted " in *" $step "*) ("step_$(echo "$step" | tr - _)") ;; esac
+clang_suite() {
+  export CC=clang CXX=clang++
+  check "clang: build" build clang -Dopencl=enabled
+  suite "clang: suite but operations" clang --no-suite operations
+}
+
+clang_device() {
+  use clang "$1"
+  some_operations clang "$1"
+}
+
+# Host code again, under the address and undefined-behaviour sanitizers. On devices after the gcc step, whose kernels the drivers
+# have kept. Oclgrind is left out: it watches kernels, and takes minutes under a sanitizer.
+plan_sanitizers() {
+  job sanitizers_build
+  job sanitizers_suite sanitizers_build
+  for platform in $required_platforms; do
+    job "sanitizers_device:$platform" sanitizers_build "gcc_operations:$platform" "gcc_device:$platform"
   done
 }
 
-all='gcc valgrind no-opencl install clang sanitizers'
-wanted=${*:-$all}
-for step in $wanted; do
-  case " $all " in *" $step "*) ;; *) echo "no step \"$step\"; there is: $all" >&2; exit 2 ;; esac
+# Only these drivers: some that a machine may have as well end a sanitized program while they load.
+sanitizer_environment() {
+  mkdir -p "$work/drivers"
+  for platform in $required_platforms; do cp "/etc/OpenCL/vendors/$platform.icd" "$work/drivers"; done
+  export OCL_ICD_VENDORS="$work/drivers" UBSAN_OPTIONS=print_stacktrace=1
+  export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
+}
+
+sanitizers_build() {
+  check "sanitizers: build" build sanitizers -Dopencl=enabled -Dbuildtype=debugoptimized \
+    -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined
+}
+
+sanitizers_suite() {
+  sanitizer_environment
+  suite_without "$on_devices|.* under Oclgrind" "sanitizers: suite" sanitizers --timeout-multiplier 4
+}
+
+sanitizers_device() {
+  sanitizer_environment
+  use sanitizers "$1"
+  some_operations sanitizers "$1"
+  suite_only "$but_operations" "sanitizers: suite on $1" sanitizers --timeout-multiplier 4
+}
+
+# Other processors and systems.
+plan_machines() {
+  job machines
+}
+
+machines() {
+  script "other machines" sh tests/machines/run.sh
+}
+
+# ---- all of it
+
+level=default
+case ${1:-} in --quick | --full) level=${1#--}; shift ;; esac
+steps=$default_steps
+[ "$level" != quick ] || steps=$quick_steps
+[ "$level" != full ] || steps=$full_steps
+for step; do
+  case " $full_steps " in *" $step "*) ;; *) echo "no step \"$step\"; there is: $full_steps" >&2; exit 2 ;; esac
 done
+steps=${*:-$steps}
 
 started=$(date +%s)
 require needed
-mkdir -p "$work/logs" "$work/kernels/pocl" "$work/kernels/mesa"
+rm -rf "$work/jobs"
+mkdir -p "$work/jobs" "$work/logs" "$work/kernels/pocl" "$work/kernels/mesa"
 : >"$work/results"
+: >"$work/jobs/queue"
 unset RWKV6_DEVICE RWKV6_TEST_DEVICE RWKV6_TEST_REQUIRE RWKV6_KERNEL_DIR
 export RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
-export POCL_CACHE_DIR="$work/kernels/pocl" MESA_SHADER_CACHE_DIR="$work/kernels/mesa"
-echo "Packages: $(($(date +%s) - started)) s. Steps: $wanted. What they print: $work/logs"
-check "gcc, release: build" build gcc -Dopencl=enabled
-# Drivers that compile keep the first lane busy, on about one core each; what the other builds need of kernels is on disk then.
-lane gcc &
-lane valgrind no-opencl install clang sanitizers &
+export POCL_CACHE_DIR="$work/kernels/pocl" MESA_SHADER_CACHE_DIR="$work/kernels/mesa" RWKV6_CACHE_DIR="$work/kernels/rwkv6"
+echo "Packages: $(($(date +%s) - started)) s. Steps: $steps. What they print: $work/logs"
+
+check "gcc: build" build gcc -Dopencl=enabled
+check "PoCL and rusticl are there" has_required_platforms gcc
+# rusticl before pocl: its compiler is the slowest, and the longest jobs should not start last.
+platforms=$(devices gcc | sed 's/.* //' | sort -r | uniq)
+for step in $steps; do "plan_$(echo "$step" | tr - _)"; done
+export MESON_TESTTHREADS=1
+worker=0
+while [ $worker -lt "$(getconf _NPROCESSORS_ONLN)" ]; do
+  work_off &
+  worker=$((worker + 1))
+done
 wait
 
+echo "Devices: the CPU path, $(devices gcc | paste -s -d , | sed 's/,/, /g')"
 echo "All of it: $(($(date +%s) - started)) s"
 awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$work/results"
