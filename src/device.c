@@ -3,11 +3,13 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "quirks.h"
+#include "sized.h"
 
 static rwkv6_device_info cpu_info(void) {
   rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
@@ -149,17 +151,11 @@ static rwkv6_status open_default(const rwkv6_device_options *options, const rwkv
   return status;
 }
 
-/* What a caller with the first version of the header gives is enough; the fields that came later are then at their defaults. */
+/* Defaults for no options, and for the fields that came after the first version of the struct. */
 static rwkv6_status full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error) {
   const rwkv6_device_options defaults = RWKV6_DEVICE_OPTIONS_INIT;
   const size_t least = offsetof(rwkv6_device_options, cache_dir);
-  *full = defaults;
-  if (!options) return RWKV6_OK;
-  if (options->size < least)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "options.size is %zu; at least %zu is needed", options->size, least);
-  memcpy(full, options, options->size < sizeof *full ? options->size : sizeof *full);
-  full->size = sizeof *full;
-  return RWKV6_OK;
+  return rwkv6_copy_sized(options ? options : &defaults, full, sizeof *full, least, "options", error);
 }
 
 rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *options, rwkv6_device **device, rwkv6_error *error) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "problem.h"
 #include "registry.h"
+#include "sized.h"
 
 const char *rwkv6_mode_name(rwkv6_mode mode) {
   if (mode == RWKV6_MODE_RECURRENT) return "recurrent";
@@ -140,6 +142,10 @@ const char *rwkv6_plan_build_log(const rwkv6_plan *plan) {
 
 rwkv6_status rwkv6_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error) {
   if (!plan) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "plan is NULL; allowed: a handle from rwkv6_plan_create");
-  const rwkv6_status status = rwkv6_tensors_check(&plan->problem, plan->operation, tensors, error);
-  return status ? status : plan->variant->run(plan, tensors, error);
+  if (!tensors) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors is NULL; allowed: a struct from RWKV6_TENSORS_INIT");
+  rwkv6_tensors full;
+  const size_t least = offsetof(rwkv6_tensors, pool); /* the first version of the struct */
+  rwkv6_status status = rwkv6_copy_sized(tensors, &full, sizeof full, least, "tensors", error);
+  if (!status) status = rwkv6_tensors_check(&plan->problem, plan->operation, &full, error);
+  return status ? status : plan->variant->run(plan, &full, error);
 }

@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "error.h"
+#include "sized.h"
+
+/* What the first version of the struct held. */
+#define LEAST_SIZE offsetof(rwkv6_problem, pool_slots)
 
 void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t sequences, int64_t tokens, int64_t heads, int32_t key_dim,
                         int32_t value_dim) {
@@ -22,22 +25,6 @@ void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t sequences, 
   defaults.scale = key_dim > 0 ? 1.0 / sqrt((double)key_dim) : 1.0;
   if (size > sizeof defaults) memset((char *)problem + sizeof defaults, 0, size - sizeof defaults);
   memcpy(problem, &defaults, size < sizeof defaults ? size : sizeof defaults);
-}
-
-/* A struct of a newer header is longer than ours: fine as long as the fields that we do not know are at their default, 0. */
-static rwkv6_status copy_sized(const rwkv6_problem *problem, rwkv6_problem *copy, rwkv6_error *error) {
-  if (problem->size < sizeof *copy)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.size is %zu; at least %zu is needed (rwkv6_problem_init sets it)",
-                      problem->size, sizeof *copy);
-  const unsigned char *bytes = (const unsigned char *)problem;
-  for (size_t i = sizeof *copy; i < problem->size; i++)
-    if (bytes[i])
-      return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
-                        "problem.size is %zu and a field beyond byte %zu is set; this library (%s) does not know it",
-                        problem->size, sizeof *copy, rwkv6_version());
-  memcpy(copy, problem, sizeof *copy);
-  copy->size = sizeof *copy;
-  return RWKV6_OK;
 }
 
 static rwkv6_status out_of_range(const char *field, int64_t value, const char *allowed, rwkv6_error *error) {
@@ -152,6 +139,7 @@ static bool overlaps_itself(const rwkv6_stride *stride, int64_t tokens, int64_t 
   if (stride->head >= (tokens - 1) * stride->token + channels) return false;
   for (int64_t dh = 1; dh < heads; dh++) {
     const int64_t distance = dh * stride->head;
+    if (distance >= (tokens - 1) * stride->token + channels) break;
     int64_t dt = tokens > 1 ? distance / stride->token : 0;
     if (dt > tokens - 1) dt = tokens - 1;
     if (distance - dt * stride->token < channels) return true;
@@ -202,7 +190,7 @@ rwkv6_status rwkv6_problem_resolve(const rwkv6_problem *problem, rwkv6_operation
   if ((int)operation != RWKV6_FORWARD && (int)operation != RWKV6_BACKWARD)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "operation is %d; allowed: RWKV6_FORWARD (0), RWKV6_BACKWARD (1)",
                       (int)operation);
-  rwkv6_status status = copy_sized(problem, resolved, error);
+  rwkv6_status status = rwkv6_copy_sized(problem, resolved, sizeof *resolved, LEAST_SIZE, "problem", error);
   if (!status) status = check_sizes(resolved, error);
   if (!status) status = check_choices(resolved, operation, error);
   if (!status) status = check_cu_seqlens(resolved, error);

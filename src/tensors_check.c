@@ -228,10 +228,6 @@ rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation op
 
 rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
                                  rwkv6_error *error) {
-  if (!tensors) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors is NULL; allowed: a struct from RWKV6_TENSORS_INIT");
-  if (tensors->size < sizeof *tensors)
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "tensors.size is %zu; at least %zu is needed (RWKV6_TENSORS_INIT sets it)",
-                      tensors->size, sizeof *tensors);
   rwkv6_place places[RWKV6_TENSOR_COUNT];
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
     const void *pointer = rwkv6_tensor_pointer(tensors, (rwkv6_tensor_id)id);

@@ -133,6 +133,19 @@ static void test_structs(void **state) {
   refused(&f, "tensors.size", "8");
   rwkv6_error error = RWKV6_ERROR_INIT;
   check_refusal(rwkv6_run(f.plan, NULL, &error), &error, RWKV6_INVALID_ARGUMENT, "tensors", "NULL");
+  /* An older header: what lies behind its struct is not ours to read. A newer one: its fields must be 0. */
+  f.tensors.size = offsetof(rwkv6_tensors, pool);
+  f.tensors.slots = (const int32_t *)(const void *)&error;
+  accepted(&f);
+  struct {
+    rwkv6_tensors known;
+    const void *unknown;
+  } newer = {f.tensors, NULL};
+  newer.known.slots = NULL;
+  newer.known.size = sizeof newer;
+  assert_int_equal(rwkv6_run(f.plan, &newer.known, &error), RWKV6_OK);
+  newer.unknown = &error;
+  check_refusal(rwkv6_run(f.plan, &newer.known, &error), &error, RWKV6_INVALID_ARGUMENT, "tensors.size", rwkv6_version());
   f.tensors.size = sizeof f.tensors;
   check_refusal(rwkv6_run(NULL, &f.tensors, &error), &error, RWKV6_INVALID_ARGUMENT, "plan", "NULL");
   tear_down(&f);
