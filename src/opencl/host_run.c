@@ -2,6 +2,7 @@
 #include "opencl/host_run.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,17 +223,38 @@ static rwkv6_status transfer(rwkv6_plan *plan, rwkv6_cl_host *host, const rwkv6_
   return outputs ? download_pool(plan, host, tensors, error) : upload_pool(plan, host, tensors, error);
 }
 
+static rwkv6_status compute(rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_error *error) {
+  rwkv6_cl_call call = {.queue = host->queue, .problem = &host->packed, .workspace = host->workspace};
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) call.tensor[id].buffer = host->buffer[id];
+  const rwkv6_status status = rwkv6_cl_enqueue(plan, &call, error);
+  if (status) return status;
+  const cl_int code = plan->device->cl->cl->Finish(host->queue);
+  return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clFinish");
+}
+
+/* Some drivers allocate memory when a buffer is first used. What then fails is a call that knows no size: the error gets that
+ * of all buffers of the plan. */
+static rwkv6_status add_size(const rwkv6_plan *plan, const rwkv6_cl_host *host, rwkv6_status status, rwkv6_error *error) {
+  if (status != RWKV6_OUT_OF_DEVICE_MEMORY || !error || error->size < sizeof *error) return status;
+  uint64_t bytes = plan->workspace;
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
+    if (host->buffer[id]) bytes += tensor_bytes(&plan->problem, (rwkv6_tensor_id)id);
+  const int32_t code = error->opencl_error;
+  char call[256];
+  snprintf(call, sizeof call, "%.255s", error->message);
+  rwkv6_fail(error, status,
+             "out of device memory: %" PRIu64 " bytes for all tensors and the workspace; device %s has %" PRIu64 " bytes (%s)",
+             bytes, plan->device->info.id, plan->device->info.global_memory, call);
+  rwkv6_cl_error_code(error, code);
+  return status;
+}
+
 rwkv6_status rwkv6_cl_host_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error) {
   rwkv6_cl_host *host = &((rwkv6_cl_state *)plan->state)->host;
   rwkv6_status status = host->queue ? RWKV6_OK : prepare(plan, host, error);
-  if (!status) status = transfer(plan, host, tensors, false, error);
   if (status) return status;
-  rwkv6_cl_call call = {.queue = host->queue, .problem = &host->packed, .workspace = host->workspace};
-  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) call.tensor[id].buffer = host->buffer[id];
-  status = rwkv6_cl_enqueue(plan, &call, error);
-  if (!status) {
-    const cl_int code = plan->device->cl->cl->Finish(host->queue);
-    if (code != CL_SUCCESS) status = rwkv6_cl_fail(error, code, "clFinish");
-  }
-  return status ? status : transfer(plan, host, tensors, true, error);
+  status = transfer(plan, host, tensors, false, error);
+  if (!status) status = compute(plan, host, error);
+  if (!status) status = transfer(plan, host, tensors, true, error);
+  return add_size(plan, host, status, error);
 }
