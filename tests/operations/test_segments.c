@@ -2,6 +2,7 @@
 /* Chunk mode where sequences are split into segments: segment lengths x chunk lengths. OpenCL devices only. */
 #include <stdio.h>
 
+#include "conform/selection.h"
 #include "each.h"
 
 static test_devices devices;
@@ -109,6 +110,24 @@ static void test_automatic_segments(void **state) {
   check(&test, false);
 }
 
+/* Chunk lengths that a selection asks for and every portable kernel refuses would be tested nowhere. */
+static void test_selected_chunk_lengths(void **state) {
+  (void)state;
+  static conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS];
+  for (int extent = CONFORM_QUICK; extent <= CONFORM_FULL; extent++) {
+    const size_t count = conform_select_specializations((conform_extent)extent, selected);
+    for (size_t i = 0; i < count * CONFORM_CASES; i++) {
+      const conform_case test =
+          conform_select_case(&selected[i / CONFORM_CASES], (int64_t)(i % CONFORM_CASES), (conform_extent)extent, 1, 1e4);
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      for (int operation = 0; operation < (test.decay == RWKV6_DECAY_FACTOR ? 1 : 2) && test.chunk_length; operation++)
+        if (!conform_variants(devices.device[0], &test, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, variants))
+          fail_msg("K = %d, V = %d: no variant takes chunk length %d", (int)test.key_dim, (int)test.value_dim,
+                   (int)test.chunk_length);
+    }
+  }
+}
+
 static int restore_units(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) devices.device[i]->info.compute_units = devices.info[i].compute_units;
@@ -119,6 +138,7 @@ int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_selected_chunk_lengths),
       cmocka_unit_test(test_automatic_chunks),
       cmocka_unit_test(test_chunks_of_1),
       cmocka_unit_test(test_chunks_of_7),
