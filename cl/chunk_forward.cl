@@ -532,7 +532,7 @@ chunk_scan(global const float *initial, long initial_at, global const int *slots
   unit_t unit;
   find_unit(&unit, units, batch, first);
   const bool present = find_state(&unit, slots, slots_at, batch);
-  if (!present || element >= KEY_DIM * VALUE_DIM) return;
+  if (first_step > 0 || !present || element >= KEY_DIM * VALUE_DIM) return; /* the first: a rehearsal (launch.h) */
 
   index_t left = last - first, unit_head = (dual ? last : first) * heads + head;
   const index_t to_next = dual ? -heads : heads;

@@ -46,8 +46,11 @@ void rwkv6_cl_device_close(rwkv6_device *device);
  * "off" give NULL: nowhere. */
 rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_error *error);
 
-/* Puts the programs that are new into the cache. To be called when a plan is made, kernels and first launches included: some drivers
- * compile only then. */
+/* Launches the kernels of a new plan once, so that no driver compiles in a run (opencl/rehearsal.h). */
+rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error);
+
+/* Puts the programs that are new into the cache. To be called when a plan is made, kernels and first launches included: some
+ * drivers compile only then. */
 void rwkv6_cl_programs_keep(rwkv6_device *device);
 
 /* rwkv6_device_save_programs and rwkv6_device_load_programs on an OpenCL device, arguments checked. */

@@ -38,6 +38,11 @@ rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_e
   return RWKV6_OK;
 }
 
+rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
+  (void)plan;
+  return absent(error);
+}
+
 void rwkv6_cl_programs_keep(rwkv6_device *device) {
   (void)device;
 }

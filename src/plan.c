@@ -100,6 +100,7 @@ rwkv6_status rwkv6_plan_create_variant(rwkv6_device *device, const rwkv6_problem
     status = made->variant->create(made, error);
     if (status) made->variant = NULL; /* it has cleaned up after itself */
   }
+  if (!status && device->cl) status = rwkv6_cl_rehearse(made, error);
   if (status) {
     rwkv6_plan_destroy(&made);
     return status;

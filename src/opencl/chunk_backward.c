@@ -153,9 +153,8 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->units.carries > 0);
   rwkv6_cl_arg_units(&a, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->window,
-                                 state->units.count * plan->problem.heads * state->geometry.tiles, state->units.longest,
-                                 state->geometry.work_group, true, error);
+  return rwkv6_cl_launch_windows(call, &a, state->window, state->units.count * plan->problem.heads * state->geometry.tiles,
+                                 state->units.longest, state->geometry.work_group, true, error);
 }
 
 /* What the rows kernel and the last run read: states and gradients at the ends of segments, states at checkpoints. */

@@ -174,8 +174,8 @@ static rwkv6_status enqueue_increments(const rwkv6_plan *plan, const rwkv6_cl_ch
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->states_window, groups(&plan->problem, chunk, units->count),
-                                 units->longest, chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
+                                 chunk->work_group, false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
@@ -190,8 +190,8 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->scan_window, scan_groups(&plan->problem, chunk), 1, chunk->work_group,
-                                 false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->scan_window, scan_groups(&plan->problem, chunk), 1, chunk->work_group, false,
+                                 error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,
@@ -207,8 +207,8 @@ rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rw
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->states_window, groups(&plan->problem, chunk, units->count),
-                                 units->longest, chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
+                                 chunk->work_group, false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
@@ -227,7 +227,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->out_scale);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
+  return rwkv6_cl_launch_windows(call, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
                                  chunk->work_group, false, error);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "opencl/cache.h"
+#include "opencl/rehearsal.h"
 
 cl_context rwkv6_cl_context(const rwkv6_device *device) {
   return device->cl->context;
@@ -61,6 +62,7 @@ void rwkv6_cl_device_close(rwkv6_device *device) {
     free(program);
   }
   rwkv6_cl_cache_free_given(closing->given);
+  rwkv6_cl_rehearsed_free(closing->rehearsed);
   closing->cl->ReleaseContext(closing->context);
   rwkv6_mutex_destroy(&closing->lock);
   free(closing);

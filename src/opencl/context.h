@@ -27,15 +27,17 @@ typedef struct rwkv6_cl_program {
   bool is_new;  /* compiled here, and not in the cache yet */
 } rwkv6_cl_program;
 
-struct rwkv6_cl_given; /* opencl/cache.h */
+struct rwkv6_cl_given;     /* opencl/cache.h */
+struct rwkv6_cl_rehearsed; /* opencl/rehearsal.h */
 
 typedef struct rwkv6_cl_device {
   const rwkv6_cl_functions *cl;
   cl_device_id device;
   cl_context context;
-  rwkv6_mutex lock; /* guards both lists; held while a program is built, so that no two threads build the same */
+  rwkv6_mutex lock; /* guards all lists; held while a program is built, so that no two threads build the same */
   rwkv6_cl_program *programs;
-  struct rwkv6_cl_given *given; /* binaries that the caller handed in */
+  struct rwkv6_cl_given *given;         /* binaries that the caller handed in */
+  struct rwkv6_cl_rehearsed *rehearsed; /* launches that need no time of the compiler any more */
 } rwkv6_cl_device;
 
 cl_context rwkv6_cl_context(const rwkv6_device *device);

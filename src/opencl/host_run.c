@@ -8,10 +8,6 @@
 
 #include "problem.h"
 
-rwkv6_status rwkv6_cl_enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
-  return ((rwkv6_cl_state *)plan->state)->enqueue(plan, call, error);
-}
-
 static size_t state_bytes(const rwkv6_problem *problem) {
   return sizeof(float) * (size_t)(problem->heads * problem->key_dim * problem->value_dim);
 }
@@ -23,8 +19,8 @@ static size_t tensor_bytes(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return (size_t)rwkv6_tensor_elements(problem, id) * rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
 }
 
-static rwkv6_status create_buffer(const rwkv6_device *device, uint64_t bytes, const char *what, cl_mem *buffer,
-                                  rwkv6_error *error) {
+rwkv6_status rwkv6_cl_create_buffer(const rwkv6_device *device, uint64_t bytes, const char *what, cl_mem *buffer,
+                                    rwkv6_error *error) {
   cl_int code = CL_INVALID_BUFFER_SIZE; /* what a 32-bit host says to more than its size_t holds */
   if (bytes <= SIZE_MAX)
     *buffer = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_WRITE, bytes ? (size_t)bytes : 8, NULL, &code);
@@ -52,7 +48,8 @@ static rwkv6_status create_buffers(const rwkv6_plan *plan, rwkv6_cl_host *host, 
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, id)) continue;
     const size_t bytes = tensor_bytes(&plan->problem, id);
-    const rwkv6_status status = create_buffer(plan->device, bytes, rwkv6_tensor_table[id].name, &host->buffer[id], error);
+    const rwkv6_status status =
+        rwkv6_cl_create_buffer(plan->device, bytes, rwkv6_tensor_table[id].name, &host->buffer[id], error);
     if (status) return status;
     if ((id == RWKV6_TENSOR_POOL || !is_packed(&plan->problem, &host->packed, id)) && bytes > staging) staging = bytes;
   }
@@ -65,7 +62,7 @@ static rwkv6_status create_buffers(const rwkv6_plan *plan, rwkv6_cl_host *host, 
     if (!host->places) return RWKV6_OUT_OF_MEMORY;
   }
   if (!plan->workspace) return RWKV6_OK;
-  return create_buffer(plan->device, plan->workspace, "the workspace", &host->workspace, error);
+  return rwkv6_cl_create_buffer(plan->device, plan->workspace, "the workspace", &host->workspace, error);
 }
 
 static rwkv6_problem packed_problem(const rwkv6_problem *problem, rwkv6_operation operation) {

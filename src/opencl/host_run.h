@@ -24,6 +24,9 @@ typedef struct rwkv6_cl_state {
 } rwkv6_cl_state;
 
 rwkv6_status rwkv6_cl_host_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error);
+/* Read and written; of at least 8 bytes. `what` names it in the error. */
+rwkv6_status rwkv6_cl_create_buffer(const rwkv6_device *device, uint64_t bytes, const char *what, cl_mem *buffer,
+                                    rwkv6_error *error);
 void rwkv6_cl_host_release(const rwkv6_device *device, rwkv6_cl_host *host);
 
 #endif

@@ -127,7 +127,7 @@ void rwkv6_cl_arg_packed(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *cal
 
 void rwkv6_cl_arg_workspace(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, uint64_t byte, bool present) {
   rwkv6_cl_arg_buffer(arguments, present ? call->workspace : NULL);
-  rwkv6_cl_arg_long(arguments, (int64_t)(byte / sizeof(float)));
+  rwkv6_cl_arg_long(arguments, (int64_t)((call->workspace_offset + byte) / sizeof(float)));
 }
 
 /* A quarter of what a compute unit of the kind usually does, in operations a second. */
@@ -175,29 +175,31 @@ int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t 
   return divide_up(longest > 0 ? longest : 1, window.steps) * divide_up(groups, window.groups);
 }
 
-static cl_int launch(cl_command_queue queue, const rwkv6_cl_arguments *arguments, int64_t first_step, int64_t last_step,
+static cl_int launch(const rwkv6_cl_call *call, const rwkv6_cl_arguments *arguments, int64_t first_step, int64_t steps,
                      int64_t first_group, int64_t groups, int work_group) {
   rwkv6_cl_arguments last = *arguments;
   rwkv6_cl_arg_long(&last, first_step);
-  rwkv6_cl_arg_long(&last, last_step);
+  rwkv6_cl_arg_long(&last, first_step + steps);
   rwkv6_cl_arg_long(&last, first_group);
   if (last.code != CL_SUCCESS) return last.code;
-  const size_t local = (size_t)work_group, global = (size_t)groups * local;
-  return last.cl->EnqueueNDRangeKernel(queue, last.kernel, 1, NULL, &global, &local, 0, NULL, NULL);
+  return rwkv6_cl_chain_launch(call, last.kernel, (size_t)groups * (size_t)work_group, (size_t)work_group);
 }
 
-rwkv6_status rwkv6_cl_launch_windows(cl_command_queue queue, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
+static int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+rwkv6_status rwkv6_cl_launch_windows(const rwkv6_cl_call *call, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
                                      int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error) {
   if (arguments->code != CL_SUCCESS) return rwkv6_cl_fail(error, arguments->code, "clSetKernelArg");
   const int64_t windows = divide_up(longest > 0 ? longest : 1, window.steps);
-  for (int64_t i = 0; i < windows; i++) {
+  cl_int code = CL_SUCCESS;
+  if (call->chain->rehearsal)
+    code = launch(call, arguments, windows * window.steps, window.steps, 0, smaller(groups, window.groups), work_group);
+  for (int64_t i = 0; i < windows && !code && !call->chain->rehearsal; i++) {
     const int64_t first_step = (backward ? windows - 1 - i : i) * window.steps;
-    for (int64_t first_group = 0; first_group < groups; first_group += window.groups) {
-      const int64_t left = groups - first_group;
-      const cl_int code = launch(queue, arguments, first_step, first_step + window.steps, first_group,
-                                 left < window.groups ? left : window.groups, work_group);
-      if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clEnqueueNDRangeKernel");
-    }
+    for (int64_t group = 0; group < groups && !code; group += window.groups)
+      code = launch(call, arguments, first_step, window.steps, group, smaller(groups - group, window.groups), work_group);
   }
-  return RWKV6_OK;
+  return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clEnqueueNDRangeKernel");
 }

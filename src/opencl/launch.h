@@ -3,7 +3,7 @@
 #ifndef RWKV6_SRC_OPENCL_LAUNCH_H
 #define RWKV6_SRC_OPENCL_LAUNCH_H
 
-#include "opencl/call.h"
+#include "opencl/chain.h"
 #include "opencl/context.h"
 
 /* Smallest work-group that kernels are built for. */
@@ -83,8 +83,11 @@ int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t 
 /*
  * Enqueues the launches of one kernel whose arguments are set but for the last three: first_step, last_step, first_group. With
  * `backward` the windows with the last steps come first.
+ *
+ * A rehearsal (rehearsal.h) launches the window past the end of every unit instead, on a small buffer: there a kernel must not
+ * write anything, nor read more than the table of units, u and slots.
  */
-rwkv6_status rwkv6_cl_launch_windows(cl_command_queue queue, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
+rwkv6_status rwkv6_cl_launch_windows(const rwkv6_cl_call *call, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
                                      int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error);
 
 #endif

@@ -32,6 +32,7 @@
   X(ReleaseProgram)                                                                                                            \
   X(CreateKernel)                                                                                                              \
   X(SetKernelArg)                                                                                                              \
+  X(GetKernelInfo)                                                                                                             \
   X(GetKernelWorkGroupInfo)                                                                                                    \
   X(ReleaseKernel)                                                                                                             \
   X(EnqueueReadBuffer)                                                                                                         \

@@ -78,7 +78,7 @@ static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_INITIAL_STATE);
   rwkv6_cl_arg_workspace(&a, call, 0, true);
   rwkv6_cl_arg_units(&a, &state->units);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->states_window, state->geometry.groups, state->units.longest,
+  return rwkv6_cl_launch_windows(call, &a, state->states_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, false, error);
 }
 
@@ -101,7 +101,7 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_workspace(&a, call, state->carry_byte, state->units.carries > 0);
   rwkv6_cl_arg_units(&a, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
-  return rwkv6_cl_launch_windows(call->queue, &a, state->rows_window, state->geometry.groups, state->units.longest,
+  return rwkv6_cl_launch_windows(call, &a, state->rows_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, true, error);
 }
 

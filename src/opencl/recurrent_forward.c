@@ -83,7 +83,7 @@ rwkv6_status rwkv6_cl_recurrence_enqueue(const rwkv6_plan *plan, const rwkv6_cl_
                                          const rwkv6_cl_call *call, rwkv6_error *error) {
   rwkv6_cl_arguments arguments = {plan->device->cl->cl, recurrence->kernel, 0, CL_SUCCESS};
   set_arguments(&arguments, roles, units, carry_byte, call);
-  return rwkv6_cl_launch_windows(call->queue, &arguments, recurrence->window, recurrence->groups, units->longest,
+  return rwkv6_cl_launch_windows(call, &arguments, recurrence->window, recurrence->groups, units->longest,
                                  recurrence->work_group, false, error);
 }
 

@@ -17,6 +17,8 @@ typedef struct object {
   size_t size;          /* of a buffer */
   unsigned char *bytes; /* of a buffer, owned */
   bool built, binary;   /* a program: is built, was made from a binary */
+  cl_program program;   /* of a kernel */
+  char name[64];        /* of a kernel */
 } object;
 
 #define MAX_OBJECTS 4096
@@ -116,6 +118,7 @@ static void check_device(const void *handle, const char *function) {
   X(ReleaseProgram)                                                                                                            \
   X(CreateKernel)                                                                                                              \
   X(SetKernelArg)                                                                                                              \
+  X(GetKernelInfo)                                                                                                             \
   X(GetKernelWorkGroupInfo)                                                                                                    \
   X(ReleaseKernel)                                                                                                             \
   X(EnqueueReadBuffer)                                                                                                         \
@@ -325,7 +328,18 @@ static cl_kernel CL_API_CALL fake_CreateKernel(cl_program program, const char *n
   }
   if (!name[0] || !of || !of->built) note("clCreateKernel", "a program that is not built");
   *code = CL_SUCCESS;
-  return (cl_kernel)create(KERNEL);
+  object *made = create(KERNEL);
+  made->program = program;
+  snprintf(made->name, sizeof made->name, "%s", name);
+  return (cl_kernel)made;
+}
+
+static cl_int CL_API_CALL fake_GetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t size, void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetKernelInfo);
+  const object *of = check(kernel, KERNEL, "clGetKernelInfo");
+  if (!of) return CL_INVALID_KERNEL;
+  if (what == CL_KERNEL_FUNCTION_NAME) return answer_text(of->name, size, to, size_ret);
+  return what == CL_KERNEL_PROGRAM ? answer(&of->program, sizeof of->program, size, to, size_ret) : CL_INVALID_VALUE;
 }
 
 static cl_int CL_API_CALL fake_SetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
