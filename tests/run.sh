@@ -26,6 +26,7 @@ required_platforms='pocl rusticl'
 needed() {
   needed_to_build
   need binutils command -v objdump
+  need cmake command -v cmake
   need g++ command -v c++
   need libcmocka-dev has_header cmocka.h
   need mesa-opencl-icd has_opencl_driver rusticl
@@ -327,6 +328,11 @@ installed() {
   # shellcheck disable=SC2016 # backquotes of Markdown
   sed -n '/^```c$/,/^```$/{/^```/!p}' README.md >"$work/readme.c"
   check "install: the program in README.md" build_against shared "$work/readme.c"
+  for how in pkg-config static c++ cmake meson; do
+    check "install: a program outside of the repository, $how" \
+      sh tests/consumers/run.sh "$how" "$root" "${TMPDIR:-/tmp}/rwkv6-consumer-$$"
+  done
+  rm -rf "${TMPDIR:-/tmp}/rwkv6-consumer-$$"
 }
 
 # build_against shared|static SOURCE: compiles, links and runs it.

@@ -49,6 +49,7 @@ static void inspect(cli_device_entry *entry) {
   cli_progress("opening %s", entry->info.id);
   entry->error = no_error;
   entry->error.status = rwkv6_device_open(entry->info.id, NULL, &device, &entry->error);
+  snprintf(entry->cache_dir, sizeof entry->cache_dir, "%s", rwkv6_device_cache_dir(device));
   for (int i = 0; i < 4 && !entry->error.status; ++i) {
     entry->list[i].operation = operations[i];
     entry->list[i].mode = modes[i];

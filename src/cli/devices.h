@@ -20,6 +20,7 @@ typedef struct cli_variant_list {
 typedef struct cli_device_entry {
   rwkv6_device_info info;
   rwkv6_error error;        /* status is not RWKV6_OK: it cannot be opened, and there are no lists */
+  char cache_dir[1024];     /* of compiled programs; "": nowhere */
   cli_variant_list list[4]; /* forward recurrent, forward chunk, backward recurrent, backward chunk */
 } cli_device_entry;
 

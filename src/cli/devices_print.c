@@ -92,6 +92,7 @@ static void print_device(const cli_device_entry *entry) {
     printf(LABEL "%s\n", "cannot be used", entry->error.message);
     return;
   }
+  if (entry->info.kind != RWKV6_KIND_CPU) print_text("program cache", entry->cache_dir[0] ? entry->cache_dir : "off");
   printf("  variants for key_dim = value_dim = 64, fp32, log decay\n");
   for (int i = 0; i < 4; ++i) print_variants(&entry->list[i]);
 }
@@ -128,6 +129,7 @@ static void add_variants(cli_json *json, cJSON *operations, const cli_variant_li
 static void add_device(cli_json *json, cJSON *devices, const cli_device_entry *entry) {
   cJSON *object = cli_json_append(json, devices);
   cli_json_device(json, object, &entry->info);
+  cli_json_string(json, object, "cache_dir", entry->cache_dir[0] ? entry->cache_dir : NULL);
   cli_json_string(json, object, "error", entry->error.status ? entry->error.message : NULL);
   cJSON *operations = cli_json_array(json, object, "operations");
   for (int i = 0; i < 4 && !entry->error.status; ++i) add_variants(json, operations, &entry->list[i]);

@@ -22,7 +22,8 @@ const char cli_help_main[] = "usage: rwkv6 COMMAND [OPTION]...\n"
                              "  77 conform: no such device\n"
                              "\n"
                              "environment:\n"
-                             "  RWKV6_DEVICE  the device to use where --device is not given\n";
+                             "  RWKV6_DEVICE     the device to use where --device is not given\n"
+                             "  RWKV6_CACHE_DIR  the folder of the program cache; off: none\n";
 
 const char cli_help_conform[] =
     "usage: rwkv6 conform [--device NAME|all] [--quick|--full] [OPTION]...\n"
@@ -64,7 +65,8 @@ const char cli_help_conform[] =
 const char cli_help_devices[] =
     "usage: rwkv6 devices [--json]\n"
     "\n"
-    "Lists the CPU path of the library and every OpenCL device: what it is, its memory and its limits, and, for each\n"
+    "Lists the CPU path of the library and every OpenCL device: what it is, its memory and its limits, where compiled\n"
+    "programs are kept (a folder that may be deleted at any time; RWKV6_CACHE_DIR names another), and, for each\n"
     "operation and mode, the kernel variant that would run on a typical problem (K = V = 64, fp32, log decay) and why\n"
     "each other variant refuses. The name before the colon is what --device and RWKV6_DEVICE take.\n"
     "\n"
