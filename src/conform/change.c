@@ -75,7 +75,7 @@ void conform_data_change(conform_data *to, const conform_data *from, const confo
   to->test = from->test;
   to->operation = change->operation;
   to->test.reverse = from->test.reverse != change->flip;
-  to->test.optional |= change->add_optional;
+  to->test.optional = (from->test.optional & ~change->drop_optional) | change->add_optional;
   change_lengths(to, from, change);
   conform_data_set_problem(to);
   conform_data_create_images(to, false);

@@ -19,6 +19,7 @@ typedef struct conform_change {
   bool flip;                /* the same steps, from the last token to the first instead, or the other way round */
   conform_part part;
   rwkv6_operation operation;         /* forward data may be made from backward data */
+  uint32_t drop_optional;            /* tensors that no longer take part */
   uint32_t add_optional;             /* tensors that take part in addition; inputs among them are left for the caller to fill */
   double factor[RWKV6_TENSOR_COUNT]; /* inputs are multiplied by it: 0, 1 or 2 */
 } conform_change;

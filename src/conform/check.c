@@ -20,21 +20,31 @@ void conform_trial_destroy(conform_trial *trial) {
 
 /* ------------------------------------------------------------------------------------------------------------------- runs */
 
-bool conform_run_call(const conform_subject *subject, conform_data *data, const rwkv6_problem *problem,
-                      const conform_call *call, conform_message *message) {
+static bool run(const conform_subject *subject, conform_data *data, const rwkv6_problem *problem, const conform_call *call,
+                conform_message *message) {
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_plan *plan = NULL;
-  conform_data_poison(data);
-  if (call->in_place) conform_data_prepare_in_place(data);
   rwkv6_status status = conform_plan_create(subject, problem, &plan, &error);
   if (!status) status = conform_run(subject, plan, data, call, &error);
   rwkv6_plan_destroy(&plan);
   return status ? conform_fail(message, "%s: %.1500s", rwkv6_status_name(status), error.message) : true;
 }
 
+bool conform_run_call(const conform_subject *subject, conform_data *data, const rwkv6_problem *problem,
+                      const conform_call *call, conform_message *message) {
+  conform_data_poison(data);
+  if (call->in_place) conform_data_prepare_in_place(data);
+  return run(subject, data, problem, call, message);
+}
+
 bool conform_run_all(const conform_subject *subject, conform_data *data, conform_message *message) {
+  conform_data_poison(data);
+  return conform_run_kept(subject, data, message);
+}
+
+bool conform_run_kept(const conform_subject *subject, conform_data *data, conform_message *message) {
   const conform_call call = conform_call_all(data);
-  return conform_run_call(subject, data, &data->problem, &call, message);
+  return run(subject, data, &data->problem, &call, message);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- checks */
@@ -100,11 +110,13 @@ static const struct {
     {CONFORM_CHECK_FLIP, conform_check_flip},   {CONFORM_CHECK_SEQUENCES, conform_check_sequences},
     {CONFORM_CHECK_HEADS, conform_check_heads}, {CONFORM_CHECK_DOUBLE, conform_check_double},
     {CONFORM_CHECK_SUM, conform_check_sum},     {CONFORM_CHECK_SPLIT, conform_check_split},
+    {CONFORM_CHECK_POOL, conform_check_pool},
 };
 
-unsigned conform_checks_of(const conform_case *test) {
+unsigned conform_checks_of(const rwkv6_device_info *info, const conform_case *test) {
   static const unsigned by_seed[] = {CONFORM_CHECK_LAUNCHES | CONFORM_CHECK_SPLIT, CONFORM_CHECK_FLIP | CONFORM_CHECK_DOUBLE,
-                                     CONFORM_CHECK_SEQUENCES | CONFORM_CHECK_SUM, CONFORM_CHECK_HEADS};
+                                     CONFORM_CHECK_SEQUENCES | CONFORM_CHECK_SUM, CONFORM_CHECK_HEADS | CONFORM_CHECK_POOL};
+  if (rwkv6_quirk_with(info, RWKV6_QUIRK_SIMULATOR)) return 0;
   return CONFORM_CHECK_AGAIN | CONFORM_CHECK_ALONE | CONFORM_CHECK_IN_PLACE | by_seed[test->seed % 4];
 }
 
@@ -112,7 +124,6 @@ bool conform_check(const conform_subject *subject, conform_trial *trial, unsigne
                    conform_message *message) {
   conform_values outputs;
   memset(&outputs, 0, sizeof outputs);
-  if (rwkv6_quirk_with(subject->info, RWKV6_QUIRK_SIMULATOR)) checks = 0;
   const conform_context context = {subject, trial, &outputs};
   rwkv6_device_set_work_group(subject->device, (size_t)trial->data.test.work_group);
   bool right = conform_run_all(subject, &trial->data, message);

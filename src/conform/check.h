@@ -28,11 +28,13 @@ typedef enum conform_check_set {
   CONFORM_CHECK_DOUBLE = 128,   /* v and initial_state times 2: o, dr, ... times 2 */
   CONFORM_CHECK_SUM = 256,      /* linear: v alone and initial_state alone (backward: do and dfinal_state) add up */
   CONFORM_CHECK_SPLIT = 512,    /* a sequence in two calls is the sequence in one */
-  CONFORM_CHECK_ALL = 1023
+  CONFORM_CHECK_POOL = 1024,    /* states in a pool: the same bits, and nothing else touched */
+  CONFORM_CHECK_ALL = 2047
 } conform_check_set;
 
-/* The checks that a case gets where not all are asked for: again and the memory checks, and some of the others by its seed. */
-unsigned conform_checks_of(const conform_case *test);
+/* The checks that a case gets where not all are asked for: again and the memory checks, and some of the others by its seed;
+ * none under a simulator. */
+unsigned conform_checks_of(const rwkv6_device_info *info, const conform_case *test);
 
 /*
  * Runs the operation of subject->variant and judges it. `first` (may be NULL) receives the outputs of the first run, which it
@@ -63,7 +65,9 @@ typedef struct conform_context {
 
 bool conform_run_call(const conform_subject *subject, conform_data *data, const rwkv6_problem *problem,
                       const conform_call *call, conform_message *message);
+/* All of `data`, its outputs poisoned before, or kept as they are. */
 bool conform_run_all(const conform_subject *subject, conform_data *data, conform_message *message);
+bool conform_run_kept(const conform_subject *subject, conform_data *data, conform_message *message);
 
 bool conform_check_sequences(const conform_context *context, conform_message *message);
 bool conform_check_heads(const conform_context *context, conform_message *message);
@@ -71,5 +75,6 @@ bool conform_check_flip(const conform_context *context, conform_message *message
 bool conform_check_double(const conform_context *context, conform_message *message);
 bool conform_check_sum(const conform_context *context, conform_message *message);
 bool conform_check_split(const conform_context *context, conform_message *message);
+bool conform_check_pool(const conform_context *context, conform_message *message);
 
 #endif

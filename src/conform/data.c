@@ -61,6 +61,10 @@ static void set_strides(rwkv6_problem *problem, conform_strides strides) {
   }
 }
 
+int64_t conform_pool_slots(const conform_case *test) {
+  return 2 * test->sequences + 3;
+}
+
 void conform_data_set_problem(conform_data *data) {
   const conform_case *test = &data->test;
   rwkv6_problem *problem = &data->problem;
@@ -72,6 +76,7 @@ void conform_data_set_problem(conform_data *data) {
   problem->decay = test->decay;
   problem->reverse = test->reverse;
   problem->optional = test->optional;
+  problem->pool_slots = test->optional & RWKV6_STATE_POOL ? conform_pool_slots(test) : 0;
   if (test->scale != 0) problem->scale = test->scale;
   problem->chunk_length = test->chunk_length;
   problem->segment_length = test->segment_length;

@@ -25,6 +25,8 @@ typedef struct conform_data {
 /* Fills `data` in place (it points into itself: do not copy). `wide`: everything is stored as fp64, nothing is rounded. */
 void conform_data_create(conform_data *data, const conform_case *test, rwkv6_operation operation, bool wide);
 void conform_data_destroy(conform_data *data);
+/* States in the pool of a case that has one. */
+int64_t conform_pool_slots(const conform_case *test);
 /* The problem alone, without images. */
 void conform_data_prepare(conform_data *data, const conform_case *test, rwkv6_operation operation);
 /* Steps of conform_data_create, for data that is made from other data: the problem from `test` and `cu_seqlens`; images,

@@ -49,7 +49,7 @@ static double work_of(const walk *w) {
 }
 
 static unsigned checks_of(const walk *w, const conform_case *test) {
-  return w->options->one ? CONFORM_CHECK_ALL : conform_checks_of(test);
+  return w->options->one ? CONFORM_CHECK_ALL : conform_checks_of(w->info, test);
 }
 
 static void tell(walk *w, const char *operation, const char *variant, const char *text, const char *message,

@@ -6,7 +6,7 @@ conform_subject test_subject_of(const test_devices *devices, size_t device, cons
   return subject;
 }
 
-static void check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about) {
+void test_check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about) {
   conform_message message;
   if (conform_check_case(subject, test, checks, &message)) return;
   char text[1024];
@@ -20,7 +20,7 @@ static size_t each_mode(const test_devices *devices, size_t device, const confor
   const size_t count = conform_variants(devices->device[device], test, operation, RWKV6_MODE_AUTO, variants);
   for (size_t i = 0; i < count; i++) {
     const conform_subject subject = test_subject_of(devices, device, variants[i]);
-    check(&subject, test, checks, about);
+    test_check(&subject, test, checks, about);
   }
   return count;
 }

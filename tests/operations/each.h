@@ -12,6 +12,10 @@ void test_each_variant(const test_devices *devices, const conform_case *test, co
 /* One run of each, without the further ones that compare bits: for cases that take long. */
 void test_each_variant_once(const test_devices *devices, const conform_case *test, const char *about);
 
+/* Fails the test, with the command that checks the case again, unless everything holds that `checks` (conform_check_set) names.
+ */
+void test_check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about);
+
 conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
 
 #endif

@@ -14,7 +14,7 @@ static void check(int32_t key_dim, int32_t value_dim, rwkv6_dtype dtype, rwkv6_d
   test.strides = CONFORM_PADDED;
   test.distribution = CONFORM_RESETS;
   test.work_group = work_group;
-  test_each_variant(&devices, &test, "tiny");
+  test_each_variant_once(&devices, &test, "tiny");
 }
 
 static void test_types(void **state) {
@@ -35,7 +35,7 @@ static void test_launches(void **state) {
   (void)state;
   conform_case test = conform_case_make(70, 2, 3);
   for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_launch_budget(devices.device[i], 1e-9);
-  test_each_variant(&devices, &test, "tiny launches");
+  test_each_variant_once(&devices, &test, "tiny launches");
 }
 
 int main(void) {

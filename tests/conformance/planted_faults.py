@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+planted_faults.py TOOL KERNELS [--device NAME] [--only TEXT]
+
+The checker is checked: each fault below is planted alone into a copy of the kernels, and `rwkv6 conform` has to fail on it with the
+one case that should catch it. The same case passes on the kernels as they are.
+
+A fault replaces a piece of text that has to be there exactly once, in the kernel files whose names begin with what the fault
+says: whoever rewrites that piece rewrites the fault with it. A missing barrier does no harm on every device, so those are planted
+under Oclgrind, which runs one work-item after the other from barrier to barrier.
+
+Exit status: 0 all caught, 1 not, 77 no OpenCL device. Without Oclgrind its faults are left out, unless RWKV6_TEST_REQUIRE names it.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Cases are as small as a fault allows; faults of an operation share theirs, so that they differ in nothing but the kernel.
+BASE = "n=3 ragged=1 t=70 h=2 k=8 v=12 "
+LOG = BASE + "seed=6"
+RAW = BASE + "decay=raw dist=resets seed=6"
+STRONG = BASE + "dist=strong seed=6"
+BF16 = BASE + "dtype=bf16 w=bf16 seed=6"
+FP16 = BASE + "dtype=fp16 w=fp32 seed=6"
+REVERSE = BASE + "reverse=1 strides=padded seed=6"
+SEGMENTS = "n=2 t=300 h=1 k=8 v=12 segment=64 seed=6"
+LAUNCHES = "n=1 t=600 h=1 k=8 v=12 seed=6"
+LARGE = "n=1 t=1500 h=64 k=1 v=12 seed=6"
+POOL = "n=7 ragged=1 t=20 h=2 k=8 v=12 seed=7"
+ONLY_DFINAL = "n=1 t=40 h=1 k=8 v=12 optional=4 dist=weak seed=6"
+
+BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
+
+# (what is wrong, file or the beginning of its name, text, what is put in its place, operation, case)
+FAULTS = [
+    # storage and offsets
+    ("bf16 truncated instead of rounded", "storage.h", "(bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16", "bits >> 16",
+     "recurrent_forward", BF16),
+    ("fp16 rounded towards zero", "storage.h", "vstore_half_rte(", "vstore_half_rtz(",
+     "recurrent_forward", FP16),
+    ("offsets narrowed to 20 bits", "storage.h", "return layout.s0 + token * layout.s1 + head * layout.s2;",
+     "return (layout.s0 + token * layout.s1 + head * layout.s2) & 0xfffff;", "recurrent_forward", LARGE),
+    ("offset of the tensor in its buffer left out", "storage.h", "return layout.s0 + token", "return token", "recurrent_forward", LOG),
+    ("stride of heads taken for packed", "storage.h", "head * layout.s2", "head * KEY_DIM", "recurrent_forward", REVERSE),
+    # decay
+    ("decay clamped", "decay.h", "return factor < 0x1p-100f ? 0.0f : factor;", "return max(factor, 1e-3f);", "chunk_forward", STRONG),
+    ("raw decay read as a log", "decay.h", "return -exp(w);", "return -w;", "chunk_forward", RAW),
+    ("dw of raw decays without the inner derivative", "decay.h", "factor == 0.0f ? 0.0f : -exp(w) * log_gradient",
+     "factor == 0.0f ? 0.0f : -log_gradient", "recurrent_backward", RAW),
+    ("NaN in dw of a reset", "decay.h", "factor == 0.0f ? 0.0f : -exp(w) * log_gradient", "-exp(w) * log_gradient",
+     "recurrent_backward", RAW),
+    # units
+    ("direction ignored", "unit.h", "(backward_in_time ? unit->length - 1 - step : step)", "step", "recurrent_forward", REVERSE),
+    ("reverse off by one token", "unit.h", "unit->length - 1 - step", "unit->length - step", "recurrent_forward", REVERSE),
+    ("slot -1 taken for slot 0", "unit.h", "(uint)slots[slots_at + unit->sequence]", "(uint)max(slots[slots_at + unit->sequence], 0)",
+     "recurrent_forward", POOL),
+    ("states of a pool by sequence, not by slot", "unit.h", "(index_t)slot : unit->sequence", "unit->sequence : unit->sequence",
+     "chunk_forward", POOL),
+    # recurrent forward
+    ("scale missing", "recurrent_forward", "out_scale * sum_parts(", "sum_parts(", "recurrent_forward", LOG),
+    ("u of another channel", "recurrent_forward", "* u[c];", "* u[0];", "recurrent_forward", LOG),
+    ("decay applied twice", "recurrent_forward", "tiles->d[row + i] * state[i]", "tiles->d[row + i] * tiles->d[row + i] * state[i]",
+     "recurrent_forward", LOG),
+    ("tail of the last block not cut, so that guards are touched", "recurrent_forward",
+     "const int count = (int)min((index_t)BLOCK, end - step);", "const int count = BLOCK;", "recurrent_forward", LOG),
+    ("last token of a block left out", "recurrent_forward", "const int count = (int)min((index_t)BLOCK, end - step);",
+     "const int count = (int)min((index_t)BLOCK, end - step) - 1;", "recurrent_forward", LOG),
+    ("initial state ignored", "recurrent_forward", "first_step == 0 && initial)", "first_step == 0 && false)", "recurrent_forward",
+     LOG),
+    ("state not handed on to the next launch", "recurrent_forward", "if (end < unit->length) carry[", "if (false) carry[",
+     "recurrent_forward", LAUNCHES),
+    # recurrent backward
+    ("gradient of the final state ignored", "recurrent_backward", "active && dfinal != 0", "false", "recurrent_backward", ONLY_DFINAL),
+    ("dw without the last token", "recurrent_backward", "store_w(out->dw", "if (step + t + 1 < p->unit.length) store_w(out->dw",
+     "recurrent_backward", LOG),
+    ("dw without the decay factor", "recurrent_backward", "tiles->d[i] * sum_lanes(", "sum_lanes(", "recurrent_backward", LOG),
+    ("dk without the bonus u", "recurrent_backward", "+ u[row] * vd * r_t", "", "recurrent_backward", LOG),
+    ("du of the last block only", "recurrent_backward", "du_sum += block_sum;", "du_sum = block_sum;", "recurrent_backward", LOG),
+    ("du without the first sequence", "sum_du.h", "for (index_t n = 0;", "for (index_t n = 1;", "recurrent_backward", LOG),
+    # chunk forward
+    ("u left out of the diagonal", "chunk_forward", "(i == j ? u[quad] : (float4)(1.0f))", "(float4)(1.0f)", "chunk_forward", LOG),
+    ("decay of the token itself in its pairs", "chunk_forward", "decayed[m] *= i == j ? (float4)(1.0f) : d_i;", "decayed[m] *= d_i;",
+     "chunk_forward", LOG),
+    ("r one decay too far", "chunk_forward", "float before = 1.0f,", "float before = tiles->d[c],", "chunk_forward", LOG),
+    ("k one decay too far", "chunk_forward", "float after = 1.0f;", "float after = 0.5f;", "chunk_forward", LOG),
+    ("steps beyond the last decay the state", "chunk_forward", "tiles->d[at] = present ? decay_factor(w_t) : 1.0f;",
+     "tiles->d[at] = decay_factor(w_t);", "chunk_forward", LOG),
+    ("scale missing in chunks", "chunk_forward", "out_scale * sum)", "sum)", "chunk_forward", LOG),
+    ("dv without scale", "chunk_forward", "in->in_scale * widen_d", "widen_d", "chunk_backward", LOG),
+    # chunk backward
+    ("dw without its first part, the states", "chunk_backward", "later *= product;", "later *= 0.0f;", "chunk_backward", LOG),
+    ("dw without its second part, r x", "chunk_backward", "later += tiles->r[t * TILE_ROWS + row] * x[t];", "", "chunk_backward", LOG),
+    ("dw without its third part, k y", "chunk_backward", "earlier += tiles->k[t * TILE_ROWS + row] * y[t];", "", "chunk_backward", LOG),
+    ("dw without its fourth part, the pairs", "chunk_backward", "dw[i - 1] += k_j * later;", ";", "chunk_backward", LOG),
+    ("dk without the pairs", "chunk_backward", "y[j] += later;", "", "chunk_backward", LOG),
+    ("dr without the bonus u", "chunk_backward", "+ u * k_t * tiles->M[ENTRY(t, t)]", "", "chunk_backward", LOG),
+    ("gradient of the final state ignored in chunks", "chunk_backward", "active && end_gradient != 0", "false", "chunk_backward",
+     ONLY_DFINAL),
+    ("du lost between launches", "chunk_backward", "owns_du && continued ? *du_place : 0.0f", "0.0f", "chunk_backward", LAUNCHES),
+]
+
+TINY = "n=2 ragged=1 t=19 h=1 k=8 v=12 seed=6"
+
+# (what is wrong, beginning of the file's name, text before the barrier, operation, case): the barrier after that text is dropped.
+RACES = [
+    ("load of a block", "recurrent_forward", "load_block(tiles, in, unit, head, step, count, reverse);\n    ", "recurrent_forward", TINY),
+    ("sums of a block", "recurrent_forward", "advance_block(state, tiles, v_block, first_row, count);\n    ", "recurrent_forward", TINY),
+    ("sums over lanes", "recurrent_backward", "retreat_block(gradient, history, tiles, in, p, step, count, scale);\n      ",
+     "recurrent_backward", TINY),
+    ("load of a chunk", "chunk_forward", "stage(tiles, &fetched, in, p, count, true);\n    ", "chunk_forward", TINY),
+    ("transformed r and k", "chunk_forward", "transform(tiles, p, true);\n    ", "chunk_forward", TINY),
+    ("load of a chunk in backward", "chunk_backward", "stage_values(tiles->dout, x.dout, in->scale, p, count);\n  ", "chunk_backward", TINY),
+]
+
+
+def oclgrind():
+    """Its driver, or None. Kernels are built without optimization: it does not know some instructions of LLVM's optimizer."""
+    program = shutil.which("oclgrind")
+    prefix = pathlib.Path(program).parent.parent if program else None
+    found = [f for p in ("lib/oclgrind", "lib/*/oclgrind") for f in glob.glob(f"{prefix}/{p}/liboclgrind-rt-icd.so")]
+    return {"OCL_ICD_VENDORS": found[0], "OCLGRIND_BUILD_OPTIONS": "-cl-opt-disable"} if found else None
+
+
+class Judge:
+    """Runs conform. `folder` is for copies of kernels, and for caches: nothing of a fault stays behind."""
+
+    def __init__(self, tool, source, folder):
+        self.tool, self.source, self.folder = tool, source, folder
+        self.caches = {name: f"{folder}/{name}" for name in ("POCL_CACHE_DIR", "XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR")}
+        for path in self.caches.values():
+            os.mkdir(path)
+
+    def run(self, kernels, device, drivers, operation, case):
+        """Exit status and output."""
+        environment = dict(os.environ, **self.caches, **drivers, RWKV6_KERNEL_DIR=str(kernels))
+        command = [self.tool, "conform", "--device", device, "--operation", operation, "--case", case]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        return done.returncode, done.stdout
+
+    def plant(self, number, prefix, text, instead):
+        """A copy of the kernels with the fault; None, and why, if its text is not there exactly once."""
+        kernels = self.folder / f"cl-{number}"
+        shutil.copytree(self.source, kernels)
+        found = [file for file in kernels.iterdir() if file.name.startswith(prefix) and text in file.read_text()]
+        count = sum(file.read_text().count(text) for file in found)
+        if count != 1:
+            return None, (f"  {prefix}* has the text {count} times, not once: {text!r}\n"
+                          "  the kernel was rewritten: write this fault anew in tests/conformance/planted_faults.py\n")
+        found[0].write_text(found[0].read_text().replace(text, instead))
+        return kernels, ""
+
+    def is_sound(self, device, drivers, operation, case):
+        """Whether a case passes on the kernels as they are."""
+        status, output = self.run(self.source, device, drivers, operation, case)
+        if status:
+            print(f"the case fails without a fault (status {status}):\n{output}", flush=True)
+        return status == 0
+
+    def is_caught(self, number, device, drivers, fault):
+        name, prefix, text, instead, operation, case = fault
+        kernels, output = self.plant(number, prefix, text, instead)
+        status, why = None, ""
+        if kernels:
+            status, output = self.run(kernels, device, drivers, operation, case)
+            why = next((line for line in output.splitlines() if line.startswith("not ok")), "")
+        # A driver that ends the process on a faulty kernel has noticed as well; a fault that does not compile is none.
+        caught = status is not None and (status < 0 or (status == 1 and why != "" and "RWKV6_BUILD_FAILED" not in why))
+        print(f"{'caught' if caught else 'MISSED'}: {name} ({operation})  {why[:160] if caught else output}", flush=True)
+        return caught
+
+
+def judge_all(judge, pool, device, drivers, faults):
+    """How many of the faults are caught; none whose case fails without a fault."""
+    cases = sorted({(f[4], f[5]) for f in faults})
+    sound = dict(zip(cases, pool.map(lambda c: judge.is_sound(device, drivers, *c), cases)))
+    jobs = [pool.submit(judge.is_caught, f"{len(drivers)}-{number}", device, drivers, fault)
+            for number, fault in enumerate(faults) if sound[(fault[4], fault[5])]]
+    return sum(job.result() for job in jobs)
+
+
+def has_device(tool, device):
+    listed = subprocess.run([tool, "devices"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return device != "opencl" or "\nopencl:0" in listed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tool")
+    parser.add_argument("kernels", type=pathlib.Path)
+    parser.add_argument("--device", default=os.environ.get("RWKV6_TEST_DEVICE", "opencl"))
+    parser.add_argument("--only", default="", help="faults whose name, file or operation contains this")
+    options = parser.parse_args()
+    if not has_device(options.tool, options.device):
+        print("skipped: no OpenCL device")
+        return 77
+    races = [(f"no barrier after {n}", f, t + BARRIER, t, o, c) for n, f, t, o, c in RACES]
+    faults, races = ([f for f in some if options.only in f"{f[0]} {f[1]} {f[4]}"] for some in (FAULTS, races))
+    drivers = oclgrind()
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        judge = Judge(options.tool, options.kernels, pathlib.Path(folder))
+        caught = judge_all(judge, pool, options.device, {}, faults)
+        if drivers:
+            caught += judge_all(judge, pool, "opencl", drivers, races)
+    left_out = 0 if drivers else len(races)
+    total = len(faults) + len(races) - left_out
+    missed = total - caught
+    if left_out:
+        print(f"{left_out} left out: Oclgrind is not installed")
+    print(f"{total} planted faults, " + ("all caught" if not missed else f"{missed} missed"))
+    return 1 if missed or not total or (left_out and "oclgrind" in os.environ.get("RWKV6_TEST_REQUIRE", "")) else 0
+
+
+sys.exit(main())
