@@ -281,11 +281,14 @@ plan_valgrind() {
 valgrind_cpu() {
   may_skip=yes
   memcheck='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect'
-  suite_without "$on_devices|without .*|(golden|operations|peers) on .*|long sequences .*|cli-tool|header .*|exported .*" \
+  suite_without "$on_devices|without .*|(golden|operations|peers) on .*|long sequences .*|cli-tool|cli-bench|side by side|header .*|exported .*" \
     "valgrind: suite, CPU path" no-opencl --wrap "$memcheck" --timeout-multiplier 20
   # shellcheck disable=SC2086 # a list of words
   check "valgrind: operations on the CPU path" \
     $memcheck "$work/no-opencl/src/cli/rwkv6" conform --device cpu --quick --part 1/3 --seed 1
+  # shellcheck disable=SC2086
+  check "valgrind: bench" $memcheck \
+    "$work/no-opencl/src/cli/rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
   for mode in recurrent chunk; do
     # shellcheck disable=SC2086
     check "valgrind: tool, $mode" $memcheck \

@@ -104,6 +104,10 @@ expect 2 "unknown or ambiguous option \"--frob\"" --frob
 expect 2 "no device \"opencl:99\"" --shape 1,1,1,1,1 --device opencl:99
 expect 2 "the suite has no case" --device cpu --suite short --dtype fp16
 expect 2 "no kernel named none" --device cpu --shape 1,4,1,4,4 --variant none
+expect 0 "26 refused" --device cpu --suite short --variant none
+expect 0 "50 refused" --device cpu --suite full --variant none --mode chunk --operation forward --shape 2,9,1,4,4
+check "a point of the curves" grep -qF "| chunk forward | 1,1048576,32,64,64 | bf16, ordinary |" "$work/stdout"
+expect 0 "2 refused" --device cpu --suite full --variant none --decay resets --shape 2,9,1,4,4 --operation backward
 expect 2 "forward only" --device cpu --shape 1,4,1,4,4 --decay factor --operation backward
 
 # ---- the CPU path

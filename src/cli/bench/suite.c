@@ -83,12 +83,28 @@ static bool wanted(const bench_options *options, const bench_case *row) {
   return !options->has_decay || options->decay == row->decay;
 }
 
+static bool same_shape(const bench_shape *a, const bench_shape *b) {
+  return a->sequences == b->sequences && a->length == b->length && a->heads == b->heads && a->ragged == b->ragged &&
+         a->states == b->states;
+}
+
+/* The rows of a suite and the points of its curves overlap. */
+static bool known(const bench_cases *cases, const bench_case *row) {
+  for (size_t i = 0; i < cases->count; ++i) {
+    const bench_case *other = &cases->of[i];
+    if (bench_case_same_program(other, row) && same_shape(&other->shape, &row->shape) &&
+        other->distribution == row->distribution)
+      return true;
+  }
+  return false;
+}
+
 static rwkv6_status add_row(const bench_options *options, const bench_case *row, rwkv6_operation operation, bench_cases *cases,
                             rwkv6_error *error) {
   bench_case added = *row;
   added.operation = operation;
   added.variant = options->variant;
-  return wanted(options, &added) ? append(cases, &added, error) : RWKV6_OK;
+  return wanted(options, &added) && !known(cases, &added) ? append(cases, &added, error) : RWKV6_OK;
 }
 
 static rwkv6_status add_short(const bench_options *options, bench_cases *cases, rwkv6_error *error) {
