@@ -50,11 +50,11 @@ int main(int argc, char **argv) {
   rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
   rwkv6_device *device = NULL;
   options.log = print_log;
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
+  const int count = argc > 2 ? atoi(argv[2]) : 4;
   require(rwkv6_device_open(argv[1], &options, &device, &error), &error);
-  for (int mode = RWKV6_MODE_RECURRENT; mode <= RWKV6_MODE_CHUNK; mode++)
-    for (int operation = RWKV6_FORWARD; operation <= RWKV6_BACKWARD; operation++)
-      measure(device, (rwkv6_operation)operation, (rwkv6_mode)mode);
+  for (int i = 0; i < count && i < 4; i++)
+    measure(device, i % 2 ? RWKV6_BACKWARD : RWKV6_FORWARD, i / 2 ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT);
   rwkv6_device_close(&device);
   return 0;
 }
