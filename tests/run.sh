@@ -396,7 +396,7 @@ sanitizers_build() {
 
 sanitizers_suite() {
   sanitizer_environment
-  suite_without "$on_devices|.* under Oclgrind|planted faults" "sanitizers: suite" sanitizers --timeout-multiplier 4
+  suite_without "$on_devices|.* under Oclgrind" "sanitizers: suite" sanitizers --timeout-multiplier 4
 }
 
 sanitizers_device() {
