@@ -103,8 +103,8 @@ static void free_device(rwkv6_device *device) {
   free(device);
 }
 
-static rwkv6_status new_device(const rwkv6_device_options *options, const rwkv6_device_info *info, rwkv6_device **device,
-                               rwkv6_error *error) {
+rwkv6_status rwkv6_device_new(const rwkv6_device_options *options, const rwkv6_device_info *info, rwkv6_device **device,
+                              rwkv6_error *error) {
   rwkv6_device *made = rwkv6_alloc(1, sizeof *made, "a device", error);
   if (!made) return RWKV6_OUT_OF_MEMORY;
   atomic_init(&made->holders, 1);
@@ -122,13 +122,13 @@ static rwkv6_status new_device(const rwkv6_device_options *options, const rwkv6_
 
 static rwkv6_status open_cpu(const rwkv6_device_options *options, rwkv6_device **device, rwkv6_error *error) {
   const rwkv6_device_info info = cpu_info();
-  return new_device(options, &info, device, error);
+  return rwkv6_device_new(options, &info, device, error);
 }
 
 static rwkv6_status open_opencl(const rwkv6_device_options *options, const rwkv6_device_info *infos, size_t index,
                                 rwkv6_device **device, rwkv6_error *error) {
   rwkv6_device *made;
-  rwkv6_status status = new_device(options, &infos[index], &made, error);
+  rwkv6_status status = rwkv6_device_new(options, &infos[index], &made, error);
   if (status) return status;
   status = rwkv6_cl_device_open(made, index, error);
   if (status) {
@@ -152,7 +152,7 @@ static rwkv6_status open_default(const rwkv6_device_options *options, const rwkv
 }
 
 /* Defaults for no options, and for the fields that came after the first version of the struct. */
-static rwkv6_status full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error) {
+rwkv6_status rwkv6_device_full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error) {
   const rwkv6_device_options defaults = RWKV6_DEVICE_OPTIONS_INIT;
   const size_t least = offsetof(rwkv6_device_options, cache_dir);
   return rwkv6_copy_sized(options ? options : &defaults, full, sizeof *full, least, "options", error);
@@ -162,7 +162,7 @@ rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *optio
   if (!device) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "device is NULL; allowed: the address of a handle");
   *device = NULL;
   rwkv6_device_options full;
-  rwkv6_status status = full_options(options, &full, error);
+  rwkv6_status status = rwkv6_device_full_options(options, &full, error);
   if (status) return status;
   if (!id || !*id) id = getenv("RWKV6_DEVICE");
   if (id && strcmp(id, "cpu") == 0) return open_cpu(&full, device, error);

@@ -23,6 +23,11 @@ struct rwkv6_device {
 /* Watchdogs of displays end a kernel after a second or two and stutter long before: stay under 100 ms. */
 #define RWKV6_LAUNCH_BUDGET_MS 80.0
 
+/* What a caller with the first version of the header gives is enough (NULL: defaults): a whole struct comes out. */
+rwkv6_status rwkv6_device_full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error);
+/* A device without its OpenCL part, which the caller opens next; rwkv6_device_close ends it. `options` are whole. */
+rwkv6_status rwkv6_device_new(const rwkv6_device_options *options, const rwkv6_device_info *info, rwkv6_device **device,
+                              rwkv6_error *error);
 void rwkv6_device_hold(rwkv6_device *device);
 
 RWKV6_PRINTF(3, 4)

@@ -207,3 +207,14 @@ int64_t rwkv6_problem_longest(const rwkv6_problem *problem) {
   }
   return longest;
 }
+
+rwkv6_status rwkv6_problem_state(const rwkv6_problem *problem, rwkv6_problem *copy, int64_t *elements, rwkv6_error *error) {
+  if (!problem) return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem is NULL; allowed: a problem from rwkv6_problem_init");
+  rwkv6_status status = rwkv6_copy_sized(problem, copy, sizeof *copy, LEAST_SIZE, "problem", error);
+  if (!status) status = check_sizes(copy, error);
+  if (status) return status;
+  const int64_t channels = (int64_t)copy->key_dim * copy->value_dim;
+  *elements = checked_mul_add(copy->heads, channels, 0);
+  const int64_t pool = checked_mul_add(*elements, copy->pool_slots > 0 ? copy->pool_slots : 1, 0);
+  return pool < 0 || !bytes_fit(pool, sizeof(double)) ? too_large("pool", error) : RWKV6_OK;
+}

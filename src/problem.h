@@ -13,6 +13,9 @@
 rwkv6_status rwkv6_problem_resolve(const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_problem *resolved,
                                    rwkv6_error *error);
 
+/* Elements of one state of a problem, of which nothing but sizes is checked; `copy` receives it with all fields. */
+rwkv6_status rwkv6_problem_state(const rwkv6_problem *problem, rwkv6_problem *copy, int64_t *elements, rwkv6_error *error);
+
 /* First token and length of sequence n of a resolved problem. */
 typedef struct rwkv6_sequence {
   int64_t begin;
@@ -45,14 +48,14 @@ rwkv6_status rwkv6_places_check(const rwkv6_problem *problem, rwkv6_operation op
                                 const rwkv6_place places[RWKV6_TENSOR_COUNT], const rwkv6_place *workspace,
                                 int64_t workspace_bytes, rwkv6_error *error);
 
-/* Values in host memory: the slots of a pool, and with RWKV6_CHECK_VALUES all that is read. */
-rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
-                                rwkv6_error *error);
+/* Values in host memory, of all tensors that are read: the slots of a pool, and with RWKV6_CHECK_VALUES everything. */
+rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation,
+                                const void *const data[RWKV6_TENSOR_COUNT], rwkv6_error *error);
 
 /* Slots [sequences]: -1, or in range and given once. */
 rwkv6_status rwkv6_slots_check(const rwkv6_problem *problem, const int32_t *slots, rwkv6_error *error);
 
-/* All of the above for a call with host pointers. */
+/* All of the above for a call with host pointers, from a whole struct. */
 rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
                                  rwkv6_error *error);
 

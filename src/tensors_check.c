@@ -164,20 +164,16 @@ static rwkv6_status check_row(const rwkv6_problem *problem, rwkv6_tensor_id id, 
 }
 
 /* States of slots that take part. */
-static rwkv6_status check_pool(const rwkv6_problem *problem, const rwkv6_tensors *tensors, rwkv6_error *error) {
+static rwkv6_status check_pool(const rwkv6_problem *problem, const void *pool, const int32_t *slots, rwkv6_error *error) {
   const int64_t state = problem->heads * problem->key_dim * problem->value_dim;
   rwkv6_status status = RWKV6_OK;
   for (int64_t n = 0; n < problem->sequences && !status; n++)
-    if (tensors->slots[n] >= 0)
-      status = check_row(problem, RWKV6_TENSOR_POOL, tensors->pool, tensors->slots[n] * state, state, error);
+    if (slots[n] >= 0) status = check_row(problem, RWKV6_TENSOR_POOL, pool, slots[n] * state, state, error);
   return status;
 }
 
-static rwkv6_status check_values(const rwkv6_problem *problem, const rwkv6_tensors *tensors, rwkv6_tensor_id id,
-                                 rwkv6_error *error) {
-  const void *data = rwkv6_tensor_pointer(tensors, id);
+static rwkv6_status check_values(const rwkv6_problem *problem, const void *data, rwkv6_tensor_id id, rwkv6_error *error) {
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
-  if (id == RWKV6_TENSOR_POOL) return check_pool(problem, tensors, error);
   if (!stride) return check_row(problem, id, data, 0, rwkv6_tensor_elements(problem, id), error);
   for (int64_t t = 0; t < problem->tokens; t++)
     for (int64_t h = 0; h < problem->heads; h++) {
@@ -213,15 +209,16 @@ rwkv6_status rwkv6_slots_check(const rwkv6_problem *problem, const int32_t *slot
   return status;
 }
 
-rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
-                                rwkv6_error *error) {
+rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation operation,
+                                const void *const data[RWKV6_TENSOR_COUNT], rwkv6_error *error) {
   rwkv6_status status = RWKV6_OK;
   if (rwkv6_tensor_takes_part(problem, operation, RWKV6_TENSOR_SLOTS))
-    status = rwkv6_slots_check(problem, tensors->slots, error);
+    status = rwkv6_slots_check(problem, data[RWKV6_TENSOR_SLOTS], error);
   for (int i = 0; i < RWKV6_TENSOR_COUNT && !status && (problem->checks & RWKV6_CHECK_VALUES); i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
-    if (rwkv6_tensor_takes_part(problem, operation, id) && rwkv6_tensor_is_read(id) && id != RWKV6_TENSOR_SLOTS)
-      status = check_values(problem, tensors, id, error);
+    if (!rwkv6_tensor_takes_part(problem, operation, id) || !rwkv6_tensor_is_read(id) || id == RWKV6_TENSOR_SLOTS) continue;
+    status = id == RWKV6_TENSOR_POOL ? check_pool(problem, data[id], data[RWKV6_TENSOR_SLOTS], error)
+                                     : check_values(problem, data[id], id, error);
   }
   return status;
 }
@@ -229,11 +226,12 @@ rwkv6_status rwkv6_values_check(const rwkv6_problem *problem, rwkv6_operation op
 rwkv6_status rwkv6_tensors_check(const rwkv6_problem *problem, rwkv6_operation operation, const rwkv6_tensors *tensors,
                                  rwkv6_error *error) {
   rwkv6_place places[RWKV6_TENSOR_COUNT];
+  const void *data[RWKV6_TENSOR_COUNT];
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
-    const void *pointer = rwkv6_tensor_pointer(tensors, (rwkv6_tensor_id)id);
-    const rwkv6_place place = {pointer != NULL, NULL, (int64_t)(uintptr_t)pointer};
+    data[id] = rwkv6_tensor_pointer(tensors, (rwkv6_tensor_id)id);
+    const rwkv6_place place = {data[id] != NULL, NULL, (int64_t)(uintptr_t)data[id]};
     places[id] = place;
   }
   const rwkv6_status status = rwkv6_places_check(problem, operation, places, NULL, 0, error);
-  return status ? status : rwkv6_values_check(problem, operation, tensors, error);
+  return status ? status : rwkv6_values_check(problem, operation, data, error);
 }

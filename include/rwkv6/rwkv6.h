@@ -483,6 +483,48 @@ typedef struct rwkv6_tensors {
  */
 RWKV6_API rwkv6_status rwkv6_run(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error);
 
+/* --------------------------------------------------------------------------------------------------------------- states */
+
+/*
+ * States in host memory: a pool, or one of a single state (pool_slots 1, slot 0). Of `problem` only heads, key_dim, value_dim and
+ * pool_slots matter, which must be sizes that a problem may have. rwkv6/opencl.h has the same for pools in device buffers.
+ * None of them blocks; any thread, but not while another one uses the slots in question. Errors: INVALID_ARGUMENT.
+ */
+
+/** Elements of one state, heads * key_dim * value_dim, into `elements`. */
+RWKV6_API rwkv6_status rwkv6_state_elements(const rwkv6_problem *problem, int64_t *elements, rwkv6_error *error);
+
+/** The state before the first token: zeros, into a slot of `pool` [pool_slots, heads, key_dim, value_dim]. */
+RWKV6_API rwkv6_status rwkv6_state_zero(const rwkv6_problem *problem, float *pool, int32_t slot, rwkv6_error *error);
+
+/** Copies slot `from` to slot `to` (which may be the same): two sequences then go on from one beginning. */
+RWKV6_API rwkv6_status rwkv6_state_fork(const rwkv6_problem *problem, float *pool, int32_t from, int32_t to, rwkv6_error *error);
+
+/** Copies a slot into `state` [heads, key_dim, value_dim], memory of the caller outside the pool. */
+RWKV6_API rwkv6_status rwkv6_state_save(const rwkv6_problem *problem, const float *pool, int32_t slot, float *state,
+                                        rwkv6_error *error);
+
+/** Copies `state` [heads, key_dim, value_dim], memory outside the pool, into a slot. */
+RWKV6_API rwkv6_status rwkv6_state_load(const rwkv6_problem *problem, float *pool, int32_t slot, const float *state,
+                                        rwkv6_error *error);
+
+/** Order of the two dimensions of a head's state. */
+typedef enum rwkv6_state_layout {
+  RWKV6_STATE_KEY_VALUE = 0, /**< [key_dim, value_dim]: that of this library */
+  RWKV6_STATE_VALUE_KEY = 1  /**< [value_dim, key_dim]: that of several other projects */
+} rwkv6_state_layout;
+
+/**
+ * Transposes states: reads them in the other layout, writes them in `layout`.
+ *
+ * @param layout what `to` is to have: RWKV6_STATE_KEY_VALUE for states that come from elsewhere, RWKV6_STATE_VALUE_KEY for those
+ *               that go there
+ * @param count  states in `from` and `to`, >= 0
+ * @param from   [count, heads, ...]; must not overlap `to`
+ */
+RWKV6_API rwkv6_status rwkv6_state_convert(const rwkv6_problem *problem, rwkv6_state_layout layout, int64_t count,
+                                           const float *from, float *to, rwkv6_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,9 @@ typedef struct rwkv6_cl_place {
 /* All devices of all platforms in a malloc'ed array. */
 rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error *error);
 
+/* What rwkv6_device_info says of a device, but for its id. */
+rwkv6_device_info rwkv6_cl_describe(const rwkv6_cl_functions *cl, const rwkv6_cl_place *place);
+
 /* A built program; lives as long as its device. */
 typedef struct rwkv6_cl_program {
   struct rwkv6_cl_program *next;
@@ -39,6 +42,9 @@ typedef struct rwkv6_cl_device {
   struct rwkv6_cl_given *given;         /* binaries that the caller handed in */
   struct rwkv6_cl_rehearsed *rehearsed; /* launches that need no time of the compiler any more */
 } rwkv6_cl_device;
+
+/* Opens `device` on a context of the caller, which is retained. */
+rwkv6_status rwkv6_cl_device_wrap(rwkv6_device *device, cl_context context, const rwkv6_cl_place *place, rwkv6_error *error);
 
 cl_context rwkv6_cl_context(const rwkv6_device *device);
 cl_device_id rwkv6_cl_device_id(const rwkv6_device *device);

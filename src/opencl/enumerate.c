@@ -60,11 +60,10 @@ static void fill_features(const rwkv6_cl_functions *cl, cl_device_id device, rwk
   info->little_endian = device_uint(cl, device, CL_DEVICE_ENDIAN_LITTLE) != 0;
 }
 
-static rwkv6_device_info describe(const rwkv6_cl_functions *cl, const rwkv6_cl_place *place, size_t index) {
+rwkv6_device_info rwkv6_cl_describe(const rwkv6_cl_functions *cl, const rwkv6_cl_place *place) {
   rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
   const cl_device_id device = place->device;
   char platform_version[128];
-  snprintf(info.id, sizeof info.id, "opencl:%zu", index);
   device_text(cl, device, CL_DEVICE_NAME, info.name, sizeof info.name);
   device_text(cl, device, CL_DEVICE_VENDOR, info.vendor, sizeof info.vendor);
   device_text(cl, device, CL_DRIVER_VERSION, info.driver_version, sizeof info.driver_version);
@@ -138,7 +137,10 @@ rwkv6_status rwkv6_cl_enumerate(rwkv6_device_info **infos, size_t *count, rwkv6_
   if (status) return status;
   *infos = rwkv6_alloc(*count, sizeof **infos, "the list of OpenCL devices", error);
   if (*infos)
-    for (size_t i = 0; i < *count; i++) (*infos)[i] = describe(rwkv6_cl_functions_get(NULL), &places[i], i);
+    for (size_t i = 0; i < *count; i++) {
+      (*infos)[i] = rwkv6_cl_describe(rwkv6_cl_functions_get(NULL), &places[i]);
+      snprintf((*infos)[i].id, sizeof(*infos)[i].id, "opencl:%zu", i);
+    }
   else
     status = RWKV6_OUT_OF_MEMORY;
   if (status) *count = 0;

@@ -19,10 +19,14 @@
   X(GetDeviceIDs)                                                                                                              \
   X(GetDeviceInfo)                                                                                                             \
   X(CreateContext)                                                                                                             \
+  X(RetainContext)                                                                                                             \
+  X(GetContextInfo)                                                                                                            \
   X(ReleaseContext)                                                                                                            \
   X(CreateCommandQueue)                                                                                                        \
+  X(GetCommandQueueInfo)                                                                                                       \
   X(ReleaseCommandQueue)                                                                                                       \
   X(CreateBuffer)                                                                                                              \
+  X(GetMemObjectInfo)                                                                                                          \
   X(ReleaseMemObject)                                                                                                          \
   X(CreateProgramWithSource)                                                                                                   \
   X(CreateProgramWithBinary)                                                                                                   \
@@ -41,6 +45,7 @@
   X(EnqueueCopyBuffer)                                                                                                         \
   X(EnqueueFillBuffer)                                                                                                         \
   X(EnqueueNDRangeKernel)                                                                                                      \
+  X(GetEventInfo)                                                                                                              \
   X(GetEventProfilingInfo)                                                                                                     \
   X(RetainEvent)                                                                                                               \
   X(ReleaseEvent)                                                                                                              \

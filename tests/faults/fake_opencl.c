@@ -7,7 +7,7 @@
 
 #include "faults.h"
 
-typedef enum object_kind { CONTEXT = 1, QUEUE, BUFFER, PROGRAM, KERNEL } object_kind;
+typedef enum object_kind { CONTEXT = 1, QUEUE, BUFFER, PROGRAM, KERNEL, EVENT } object_kind;
 
 /* Dead objects keep their place, so that every later use of one is seen. */
 typedef struct object {
@@ -17,8 +17,10 @@ typedef struct object {
   size_t size;          /* of a buffer */
   unsigned char *bytes; /* of a buffer, owned */
   bool built, binary;   /* a program: is built, was made from a binary */
-  cl_program program;   /* of a kernel */
-  char name[64];        /* of a kernel */
+  cl_context context;   /* of a queue, a buffer or an event */
+  cl_command_queue_properties properties;
+  cl_program program; /* of a kernel */
+  char name[64];      /* of a kernel */
 } object;
 
 #define MAX_OBJECTS 4096
@@ -105,10 +107,14 @@ static void check_device(const void *handle, const char *function) {
   X(GetDeviceIDs)                                                                                                              \
   X(GetDeviceInfo)                                                                                                             \
   X(CreateContext)                                                                                                             \
+  X(RetainContext)                                                                                                             \
+  X(GetContextInfo)                                                                                                            \
   X(ReleaseContext)                                                                                                            \
   X(CreateCommandQueue)                                                                                                        \
+  X(GetCommandQueueInfo)                                                                                                       \
   X(ReleaseCommandQueue)                                                                                                       \
   X(CreateBuffer)                                                                                                              \
+  X(GetMemObjectInfo)                                                                                                          \
   X(ReleaseMemObject)                                                                                                          \
   X(CreateProgramWithSource)                                                                                                   \
   X(CreateProgramWithBinary)                                                                                                   \
@@ -123,6 +129,10 @@ static void check_device(const void *handle, const char *function) {
   X(ReleaseKernel)                                                                                                             \
   X(EnqueueReadBuffer)                                                                                                         \
   X(EnqueueWriteBuffer)                                                                                                        \
+  X(EnqueueCopyBuffer)                                                                                                         \
+  X(EnqueueFillBuffer)                                                                                                         \
+  X(GetEventInfo)                                                                                                              \
+  X(ReleaseEvent)                                                                                                              \
   X(EnqueueNDRangeKernel)                                                                                                      \
   X(Finish)
 
@@ -232,14 +242,45 @@ static cl_context CL_API_CALL fake_CreateContext(const cl_context_properties *pr
   return (cl_context)create(CONTEXT);
 }
 
+static cl_int CL_API_CALL fake_RetainContext(cl_context context) {
+  FAIL_IF_TOLD(RetainContext);
+  object *of = check(context, CONTEXT, "clRetainContext");
+  if (of) of->references++;
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_GetContextInfo(cl_context context, cl_context_info what, size_t size, void *to,
+                                              size_t *size_ret) {
+  FAIL_IF_TOLD(GetContextInfo);
+  const void *const handle = &device;
+  check(context, CONTEXT, "clGetContextInfo");
+  return what == CL_CONTEXT_DEVICES ? answer(&handle, sizeof handle, size, to, size_ret) : CL_INVALID_VALUE;
+}
+
 static cl_command_queue CL_API_CALL fake_CreateCommandQueue(cl_context context, cl_device_id id,
                                                             cl_command_queue_properties properties, cl_int *code) {
-  (void)properties;
   FAIL_CREATION_IF_TOLD(CreateCommandQueue)
   check(context, CONTEXT, "clCreateCommandQueue");
   check_device(id, "clCreateCommandQueue");
   *code = CL_SUCCESS;
-  return (cl_command_queue)create(QUEUE);
+  object *made = create(QUEUE);
+  made->context = context;
+  made->properties = properties;
+  return (cl_command_queue)made;
+}
+
+static cl_int CL_API_CALL fake_GetCommandQueueInfo(cl_command_queue queue, cl_command_queue_info what, size_t size, void *to,
+                                                   size_t *size_ret) {
+  FAIL_IF_TOLD(GetCommandQueueInfo);
+  const object *of = check(queue, QUEUE, "clGetCommandQueueInfo");
+  const void *const handle = &device;
+  if (!of) return CL_INVALID_COMMAND_QUEUE;
+  switch (what) {
+  case CL_QUEUE_CONTEXT: return answer(&of->context, sizeof of->context, size, to, size_ret);
+  case CL_QUEUE_DEVICE: return answer(&handle, sizeof handle, size, to, size_ret);
+  case CL_QUEUE_PROPERTIES: return answer(&of->properties, sizeof of->properties, size, to, size_ret);
+  default: return CL_INVALID_VALUE;
+  }
 }
 
 static cl_mem CL_API_CALL fake_CreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code) {
@@ -247,12 +288,29 @@ static cl_mem CL_API_CALL fake_CreateBuffer(cl_context context, cl_mem_flags fla
   check(context, CONTEXT, "clCreateBuffer");
   if (!size || !(flags & CL_MEM_COPY_HOST_PTR) != !host) note("clCreateBuffer", "size 0, or host memory without its flag");
   object *made = create(BUFFER);
+  made->context = context;
   made->flags = flags;
   made->size = size;
   made->bytes = faults_plain_calloc(1, size);
   if (host) memcpy(made->bytes, host, size);
   *code = CL_SUCCESS;
   return (cl_mem)made;
+}
+
+static cl_int CL_API_CALL fake_GetMemObjectInfo(cl_mem buffer, cl_mem_info what, size_t size, void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetMemObjectInfo);
+  const object *of = check(buffer, BUFFER, "clGetMemObjectInfo");
+  const cl_mem_object_type type = CL_MEM_OBJECT_BUFFER;
+  const void *const none = NULL;
+  if (!of) return CL_INVALID_MEM_OBJECT;
+  switch (what) {
+  case CL_MEM_CONTEXT: return answer(&of->context, sizeof of->context, size, to, size_ret);
+  case CL_MEM_TYPE: return answer(&type, sizeof type, size, to, size_ret);
+  case CL_MEM_FLAGS: return answer(&of->flags, sizeof of->flags, size, to, size_ret);
+  case CL_MEM_SIZE: return answer(&of->size, sizeof of->size, size, to, size_ret);
+  case CL_MEM_ASSOCIATED_MEMOBJECT: return answer(&none, sizeof none, size, to, size_ret);
+  default: return CL_INVALID_VALUE;
+  }
 }
 
 static cl_program CL_API_CALL fake_CreateProgramWithSource(cl_context context, cl_uint number, const char **texts,
@@ -362,37 +420,75 @@ static void check_range(cl_mem buffer, size_t offset, size_t size, const char *f
   if (of && (offset > of->size || size > of->size - offset)) note(function, "beyond the end of the buffer");
 }
 
+/* Checks the wait list of a command, makes its event. */
+static cl_int events(cl_command_queue queue, cl_uint waits, const cl_event *wait, cl_event *event, const char *function) {
+  if (!waits != !wait) note(function, "a wait list without events, or events without a list");
+  for (cl_uint i = 0; i < waits && wait; i++) check(wait[i], EVENT, function);
+  if (!event) return CL_SUCCESS;
+  object *made = create(EVENT);
+  made->context = ((object *)(void *)queue)->context;
+  *event = (cl_event)made;
+  return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_GetEventInfo(cl_event event, cl_event_info what, size_t size, void *to, size_t *size_ret) {
+  FAIL_IF_TOLD(GetEventInfo);
+  const object *of = check(event, EVENT, "clGetEventInfo");
+  if (!of) return CL_INVALID_EVENT;
+  return what == CL_EVENT_CONTEXT ? answer(&of->context, sizeof of->context, size, to, size_ret) : CL_INVALID_VALUE;
+}
+
 static cl_int CL_API_CALL fake_EnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
                                                  size_t size, void *to, cl_uint waits, const cl_event *wait, cl_event *event) {
-  (void)blocking, (void)waits, (void)wait, (void)event;
+  (void)blocking;
   FAIL_IF_TOLD(EnqueueReadBuffer);
   check(queue, QUEUE, "clEnqueueReadBuffer");
   check_range(buffer, offset, size, "clEnqueueReadBuffer");
   memcpy(to, ((object *)(void *)buffer)->bytes + offset, size);
-  return CL_SUCCESS;
+  return events(queue, waits, wait, event, "clEnqueueReadBuffer");
 }
 
 static cl_int CL_API_CALL fake_EnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
                                                   size_t size, const void *from, cl_uint waits, const cl_event *wait,
                                                   cl_event *event) {
-  (void)blocking, (void)waits, (void)wait, (void)event;
+  (void)blocking;
   FAIL_IF_TOLD(EnqueueWriteBuffer);
   check(queue, QUEUE, "clEnqueueWriteBuffer");
   check_range(buffer, offset, size, "clEnqueueWriteBuffer");
   memcpy(((object *)(void *)buffer)->bytes + offset, from, size);
-  return CL_SUCCESS;
+  return events(queue, waits, wait, event, "clEnqueueWriteBuffer");
+}
+
+static cl_int CL_API_CALL fake_EnqueueFillBuffer(cl_command_queue queue, cl_mem buffer, const void *pattern,
+                                                 size_t pattern_size, size_t offset, size_t size, cl_uint waits,
+                                                 const cl_event *wait, cl_event *event) {
+  FAIL_IF_TOLD(EnqueueFillBuffer);
+  check(queue, QUEUE, "clEnqueueFillBuffer");
+  check_range(buffer, offset, size, "clEnqueueFillBuffer");
+  if (!pattern || !pattern_size || offset % pattern_size || size % pattern_size)
+    note("clEnqueueFillBuffer", "a strange pattern");
+  return events(queue, waits, wait, event, "clEnqueueFillBuffer");
+}
+
+static cl_int CL_API_CALL fake_EnqueueCopyBuffer(cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset,
+                                                 size_t to_offset, size_t size, cl_uint waits, const cl_event *wait,
+                                                 cl_event *event) {
+  FAIL_IF_TOLD(EnqueueCopyBuffer);
+  check(queue, QUEUE, "clEnqueueCopyBuffer");
+  check_range(from, from_offset, size, "clEnqueueCopyBuffer");
+  check_range(to, to_offset, size, "clEnqueueCopyBuffer");
+  return events(queue, waits, wait, event, "clEnqueueCopyBuffer");
 }
 
 static cl_int CL_API_CALL fake_EnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
                                                     const size_t *offset, const size_t *global, const size_t *local,
                                                     cl_uint waits, const cl_event *wait, cl_event *event) {
-  (void)waits, (void)wait, (void)event;
   FAIL_IF_TOLD(EnqueueNDRangeKernel);
   check(queue, QUEUE, "clEnqueueNDRangeKernel");
   check(kernel, KERNEL, "clEnqueueNDRangeKernel");
   if (dimensions != 1 || offset || !local[0] || local[0] > work_group || !global[0] || global[0] % local[0])
     note("clEnqueueNDRangeKernel", "a strange size");
-  return CL_SUCCESS;
+  return events(queue, waits, wait, event, "clEnqueueNDRangeKernel");
 }
 
 static cl_int CL_API_CALL fake_Finish(cl_command_queue queue) {
@@ -411,10 +507,46 @@ RELEASE(ReleaseCommandQueue, cl_command_queue, QUEUE)
 RELEASE(ReleaseMemObject, cl_mem, BUFFER)
 RELEASE(ReleaseProgram, cl_program, PROGRAM)
 RELEASE(ReleaseKernel, cl_kernel, KERNEL)
+RELEASE(ReleaseEvent, cl_event, EVENT)
+
+static cl_mem memory_of_caller(cl_context context, size_t bytes) {
+  object *made = create(BUFFER);
+  made->context = context;
+  made->flags = CL_MEM_READ_WRITE;
+  made->size = bytes;
+  made->bytes = faults_plain_calloc(1, bytes);
+  return (cl_mem)made;
+}
+
+cl_device_id fake_opencl_objects(size_t bytes, cl_context *context, cl_command_queue *queue, cl_mem *memory, cl_mem *workspace,
+                                 cl_event *event) {
+  *context = (cl_context)create(CONTEXT);
+  object *made = create(QUEUE);
+  made->context = *context;
+  made->properties = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
+  *queue = (cl_command_queue)made;
+  *memory = memory_of_caller(*context, bytes);
+  *workspace = memory_of_caller(*context, bytes);
+  made = create(EVENT);
+  made->context = *context;
+  *event = (cl_event)made;
+  return (cl_device_id)&device;
+}
+
+void fake_opencl_release_event(cl_event event) {
+  release(event, EVENT, "releasing an event", CL_SUCCESS);
+}
+
+void fake_opencl_release_objects(cl_context context, cl_command_queue queue, cl_mem memory, cl_mem workspace, cl_event event) {
+  fake_opencl_release_event(event);
+  release(workspace, BUFFER, "releasing the workspace", CL_SUCCESS);
+  release(memory, BUFFER, "releasing memory", CL_SUCCESS);
+  release(queue, QUEUE, "releasing a queue", CL_SUCCESS);
+  release(context, CONTEXT, "releasing a context", CL_SUCCESS);
+}
 
 /* In the table for `rwkv6 bench` alone. */
-static const char *const of_the_tool[] = {"clEnqueueReadBufferRect", "clEnqueueCopyBuffer", "clEnqueueFillBuffer",
-                                          "clGetEventProfilingInfo", "clRetainEvent",       "clReleaseEvent"};
+static const char *const of_the_tool[] = {"clEnqueueReadBufferRect", "clGetEventProfilingInfo", "clRetainEvent"};
 
 static void only_the_tool(void) {
   note("a function that only the tool uses", "called");

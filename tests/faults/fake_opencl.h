@@ -9,7 +9,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
-#include "rwkv6/rwkv6.h"
+#include "rwkv6/opencl.h"
 
 /* For rwkv6_opencl_load_symbols. */
 rwkv6_opencl_function fake_opencl_lookup(void *user, const char *name);
@@ -19,6 +19,13 @@ void fake_opencl_set_code(cl_int code);
 
 /* CL_KERNEL_WORK_GROUP_SIZE of every kernel. */
 void fake_opencl_set_work_group(size_t work_items);
+
+/* Objects of a caller, made and released without a call of OpenCL: none of it fails. The queue is out of order. Returns the
+ * device. */
+cl_device_id fake_opencl_objects(size_t bytes, cl_context *context, cl_command_queue *queue, cl_mem *memory, cl_mem *workspace,
+                                 cl_event *event);
+void fake_opencl_release_objects(cl_context context, cl_command_queue queue, cl_mem memory, cl_mem workspace, cl_event event);
+void fake_opencl_release_event(cl_event event);
 
 /* Objects that have not been released. */
 int fake_opencl_alive(void);

@@ -2,6 +2,7 @@
 #include "life.h"
 
 #include "error.h"
+#include "fake_opencl.h"
 
 enum { DIM = 8, HEADS = 2, TOKENS = 640, ROW = HEADS * DIM };
 
@@ -72,6 +73,98 @@ static rwkv6_status run_all(rwkv6_device *device, rwkv6_error *error) {
   return status;
 }
 
+/* ---- as a guest: on objects that the caller made, and owns, whatever fails */
+
+typedef struct guest {
+  cl_context context;
+  cl_command_queue queue;
+  cl_mem memory, workspace;
+  cl_event before;
+} guest;
+
+#define GUEST_FLOATS 131072
+
+static rwkv6_opencl_tensor part(const guest *g, int64_t *used, int64_t elements) {
+  const rwkv6_opencl_tensor tensor = {g->memory, *used};
+  *used += elements;
+  return tensor;
+}
+
+/* All tensors one after the other in one buffer. */
+static rwkv6_opencl_tensors guest_tensors(const guest *g, const rwkv6_problem *problem, rwkv6_operation operation) {
+  const int64_t rows = problem->tokens * (ROW + 4), states = problem->sequences * HEADS * DIM * DIM;
+  rwkv6_opencl_tensors t = RWKV6_OPENCL_TENSORS_INIT;
+  int64_t used = 0;
+  t.r = part(g, &used, rows), t.k = part(g, &used, rows), t.v = part(g, &used, rows), t.w = part(g, &used, rows);
+  t.u = part(g, &used, ROW);
+  t.workspace = g->workspace;
+  if (problem->optional & RWKV6_STATE_POOL) {
+    t.pool = part(g, &used, problem->pool_slots * HEADS * DIM * DIM);
+    t.slots = part(g, &used, problem->sequences);
+  } else {
+    t.initial_state = part(g, &used, states);
+  }
+  if (operation == RWKV6_FORWARD) {
+    t.o = part(g, &used, rows);
+    if (t.initial_state.buffer) t.final_state = t.initial_state;
+  } else {
+    t.do_ = part(g, &used, rows), t.dfinal_state = part(g, &used, states), t.dinitial_state = part(g, &used, states);
+    t.dr = part(g, &used, rows), t.dk = part(g, &used, rows), t.dv = part(g, &used, rows), t.dw = part(g, &used, rows);
+    t.du = part(g, &used, ROW);
+  }
+  return t;
+}
+
+static rwkv6_status guest_enqueue(rwkv6_device *device, const guest *g, const rwkv6_problem *problem, rwkv6_operation operation,
+                                  rwkv6_error *error) {
+  const rwkv6_opencl_tensors tensors = guest_tensors(g, problem, operation);
+  rwkv6_plan *plan = NULL;
+  cl_event done = NULL;
+  rwkv6_status status = rwkv6_plan_create(device, problem, operation, RWKV6_MODE_CHUNK, &plan, error);
+  if (!status) status = rwkv6_opencl_enqueue(plan, g->queue, &tensors, 1, &g->before, &done, error);
+  rwkv6_plan_destroy(&plan);
+  if (!status) fake_opencl_release_event(done);
+  return status;
+}
+
+/* Everything that a server asks of the states of its users. */
+static rwkv6_status guest_states(rwkv6_device *device, const guest *g, const rwkv6_problem *problem, rwkv6_error *error) {
+  const rwkv6_opencl_tensor pool = {g->memory, 8};
+  static float saved[HEADS * DIM * DIM];
+  rwkv6_status status = rwkv6_opencl_state_zero(device, problem, g->queue, pool, 0, 0, NULL, NULL, error);
+  if (!status) status = rwkv6_opencl_state_fork(device, problem, g->queue, pool, 0, 1, 0, NULL, NULL, error);
+  if (!status) status = rwkv6_opencl_state_save(device, problem, g->queue, pool, 1, saved, 1, &g->before, NULL, error);
+  if (!status) status = rwkv6_opencl_state_load(device, problem, g->queue, pool, 2, saved, 0, NULL, NULL, error);
+  return status;
+}
+
+/* Segments on an out-of-order queue, so that there are events between launches; then a pool, with its slots looked at. */
+static rwkv6_status guest_work(rwkv6_device *device, const guest *g, rwkv6_error *error) {
+  rwkv6_problem problem = problem_of(2, TOKENS);
+  problem.segment_length = 1;
+  rwkv6_status status = guest_enqueue(device, g, &problem, RWKV6_FORWARD, error);
+  if (!status) status = guest_enqueue(device, g, &problem, RWKV6_BACKWARD, error);
+  problem.optional = RWKV6_STATE_POOL;
+  problem.sequences = 1; /* the fake library's memory is zeros: every slot is 0 */
+  problem.pool_slots = 3;
+  problem.checks = RWKV6_CHECK_SLOTS | RWKV6_CHECK_VALUES;
+  if (!status) status = guest_enqueue(device, g, &problem, RWKV6_FORWARD, error);
+  return status ? status : guest_states(device, g, &problem, error);
+}
+
+static rwkv6_status be_a_guest(const char *cache_dir, rwkv6_error *error) {
+  guest g;
+  rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
+  options.cache_dir = cache_dir;
+  rwkv6_device *device = NULL;
+  cl_device_id id = fake_opencl_objects(GUEST_FLOATS * sizeof(float), &g.context, &g.queue, &g.memory, &g.workspace, &g.before);
+  rwkv6_status status = rwkv6_opencl_device_wrap(g.context, id, &options, &device, error);
+  if (!status) status = guest_work(device, &g, error);
+  rwkv6_device_close(&device);
+  fake_opencl_release_objects(g.context, g.queue, g.memory, g.workspace, g.before);
+  return status;
+}
+
 /* Programs of one device given to another that keeps none on disk. */
 static rwkv6_status hand_over(rwkv6_device *device, rwkv6_error *error) {
   const rwkv6_problem problem = problem_of(1, 5);
@@ -100,6 +193,7 @@ rwkv6_status life(const char *cache_dir, rwkv6_error *error) {
   if (!status) status = open_device(cache_dir, &device, error);
   if (!status) status = run_all(device, error);
   if (!status) status = hand_over(device, error);
+  if (!status) status = be_a_guest(cache_dir, error);
   rwkv6_device_close(&device);
   return status;
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# check_exports.sh LIBRARY HEADER: the shared library exports names with our prefix only, and needs no OpenCL to load.
+# check_exports.sh LIBRARY HEADER...: the shared library exports names with our prefix only, and needs no OpenCL to load.
 set -eu
 library=$1
 symbols=$(nm -D --defined-only --extern-only "$library" | awk '{print $NF}' | sed 's/@.*//')
@@ -14,14 +14,14 @@ if [ -n "$foreign" ]; then
   printf '%s\n' "$foreign"
   exit 1
 fi
-# Internal functions have the prefix as well: only what the public header declares may come out.
-header=$2
+# Internal functions have the prefix as well: only what the public headers declare may come out.
+shift
 internal=
 for symbol in $(printf '%s\n' "$symbols" | grep '^rwkv6_'); do
-  grep -q "[ *]$symbol(" "$header" || internal="$internal $symbol"
+  cat "$@" | grep -q "[ *]$symbol(" || internal="$internal $symbol"
 done
 if [ -n "$internal" ]; then
-  echo "exported but not in the public header:$internal"
+  echo "exported but not in a public header:$internal"
   exit 1
 fi
 if objdump -p "$library" | grep -i 'NEEDED.*opencl'; then

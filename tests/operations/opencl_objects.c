@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "opencl_objects.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void find(void *library, const char *name, void *function, size_t size) {
+  void *symbol = dlsym(library, name);
+  assert_non_null(symbol);
+  memcpy(function, &symbol, size);
+}
+
+void opencl_objects_create(opencl_objects *o, const rwkv6_device *like, cl_command_queue_properties properties) {
+  static const char library_name[] = "libOpenCL.so.1";
+  memset(o, 0, sizeof *o);
+  o->cl = rwkv6_cl_functions_get(NULL);
+  void *library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL); /* open already; stays open */
+  assert_non_null(library);
+  find(library, "clCreateUserEvent", &o->extra.CreateUserEvent, sizeof o->extra.CreateUserEvent);
+  find(library, "clSetUserEventStatus", &o->extra.SetUserEventStatus, sizeof o->extra.SetUserEventStatus);
+  find(library, "clCreateSubBuffer", &o->extra.CreateSubBuffer, sizeof o->extra.CreateSubBuffer);
+  find(library, "clWaitForEvents", &o->extra.WaitForEvents, sizeof o->extra.WaitForEvents);
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  if (rwkv6_opencl_device_objects(like, NULL, &o->id, &error)) fail_msg("%s", error.message);
+  cl_int code;
+  o->context = o->cl->CreateContext(NULL, 1, &o->id, NULL, NULL, &code);
+  assert_int_equal(code, CL_SUCCESS);
+  o->queue = o->cl->CreateCommandQueue(o->context, o->id, properties, &code);
+  if (code) o->queue = NULL;
+  assert_true(o->queue || properties);
+  if (rwkv6_opencl_device_wrap(o->context, o->id, NULL, &o->device, &error)) fail_msg("%s", error.message);
+}
+
+void opencl_objects_destroy(opencl_objects *o) {
+  rwkv6_device_close(&o->device);
+  if (o->queue) o->cl->ReleaseCommandQueue(o->queue);
+  o->cl->ReleaseContext(o->context);
+}
+
+cl_mem opencl_buffer(const opencl_objects *o, cl_mem_flags flags, size_t bytes, const void *data) {
+  cl_int code;
+  const cl_mem buffer =
+      o->cl->CreateBuffer(o->context, flags | (data ? CL_MEM_COPY_HOST_PTR : 0), bytes, (void *)(uintptr_t)data, &code);
+  assert_int_equal(code, CL_SUCCESS);
+  return buffer;
+}
+
+static size_t image_bytes(const conform_image *image) {
+  return image->elements * rwkv6_dtype_size(image->dtype);
+}
+
+rwkv6_opencl_tensor *opencl_tensor(rwkv6_opencl_tensors *tensors, int id) {
+  switch ((rwkv6_tensor_id)id) {
+  case RWKV6_TENSOR_R: return &tensors->r;
+  case RWKV6_TENSOR_K: return &tensors->k;
+  case RWKV6_TENSOR_V: return &tensors->v;
+  case RWKV6_TENSOR_W: return &tensors->w;
+  case RWKV6_TENSOR_U: return &tensors->u;
+  case RWKV6_TENSOR_INITIAL_STATE: return &tensors->initial_state;
+  case RWKV6_TENSOR_O: return &tensors->o;
+  case RWKV6_TENSOR_FINAL_STATE: return &tensors->final_state;
+  case RWKV6_TENSOR_DO: return &tensors->do_;
+  case RWKV6_TENSOR_DFINAL_STATE: return &tensors->dfinal_state;
+  case RWKV6_TENSOR_DR: return &tensors->dr;
+  case RWKV6_TENSOR_DK: return &tensors->dk;
+  case RWKV6_TENSOR_DV: return &tensors->dv;
+  case RWKV6_TENSOR_DW: return &tensors->dw;
+  case RWKV6_TENSOR_DU: return &tensors->du;
+  case RWKV6_TENSOR_DINITIAL_STATE: return &tensors->dinitial_state;
+  case RWKV6_TENSOR_POOL: return &tensors->pool;
+  case RWKV6_TENSOR_SLOTS: return &tensors->slots;
+  case RWKV6_TENSOR_COUNT: break;
+  }
+  return NULL;
+}
+
+void opencl_images_create(opencl_images *images, const opencl_objects *objects, const conform_data *data, uint64_t workspace) {
+  const rwkv6_opencl_tensors none = RWKV6_OPENCL_TENSORS_INIT;
+  memset(images, 0, sizeof *images);
+  images->tensors = none;
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
+    const conform_image *image = &data->image[id];
+    if (!image->memory) continue;
+    /* As strict as a caller may be. */
+    const cl_mem_flags flags = rwkv6_tensor_table[id].output ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY;
+    images->buffer[id] = opencl_buffer(objects, flags, image_bytes(image), image->memory);
+    opencl_tensor(&images->tensors, id)->buffer = images->buffer[id];
+    opencl_tensor(&images->tensors, id)->offset = (int64_t)image->origin;
+  }
+  if (!workspace) return;
+  const size_t bytes = 512 + (size_t)workspace; /* begins in the middle, ends at the end */
+  void *garbage = malloc(bytes);
+  assert_non_null(garbage);
+  memset(garbage, 0xff, bytes);
+  images->tensors.workspace = opencl_buffer(objects, CL_MEM_READ_WRITE, bytes, garbage);
+  images->tensors.workspace_offset = 512;
+  free(garbage);
+}
+
+void opencl_images_read(const opencl_images *images, const opencl_objects *o, conform_data *data, cl_event event) {
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
+    conform_image *image = &data->image[id];
+    if (!images->buffer[id]) continue;
+    assert_int_equal(o->cl->EnqueueReadBuffer(o->queue, images->buffer[id], CL_TRUE, 0, image_bytes(image), image->memory,
+                                              event ? 1 : 0, event ? &event : NULL, NULL),
+                     CL_SUCCESS);
+  }
+}
+
+void opencl_images_destroy(opencl_images *images, const opencl_objects *objects) {
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
+    if (images->buffer[id]) objects->cl->ReleaseMemObject(images->buffer[id]);
+  if (images->tensors.workspace) objects->cl->ReleaseMemObject(images->tensors.workspace);
+}

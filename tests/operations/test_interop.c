@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work on the caller's queue and buffers: every variant, forward and backward, with offsets, in-order and out-of-order, has the
+ * bits of rwkv6_run; nothing is waited for; the plan may go as soon as its work is enqueued. What must be refused is refused
+ * before anything is enqueued (test_interop_refusals.c).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "opencl_objects.h"
+
+static test_devices devices;
+
+static void run_host(const conform_subject *subject, conform_data *data) {
+  const conform_call call = conform_call_all(data);
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan *plan = NULL;
+  rwkv6_status status = conform_plan_create(subject, &data->problem, &plan, &error);
+  if (!status) status = conform_run(subject, plan, data, &call, &error);
+  rwkv6_plan_destroy(&plan);
+  if (status) fail_msg("%s", error.message);
+}
+
+/* Enqueued behind an event that is set only afterwards: whoever waits before that waits for ever. The plan is gone by then. */
+static cl_event enqueue(const opencl_objects *o, const conform_subject *subject, const conform_data *data,
+                        opencl_images *images) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan *plan = NULL;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  if (conform_plan_create(subject, &data->problem, &plan, &error)) fail_msg("%s", error.message);
+  assert_int_equal(rwkv6_plan_get_info(plan, &info, NULL), RWKV6_OK);
+  opencl_images_create(images, o, data, info.workspace);
+  cl_int code;
+  cl_event gate = o->extra.CreateUserEvent(o->context, &code), done = NULL;
+  assert_int_equal(code, CL_SUCCESS);
+  const rwkv6_status status = rwkv6_opencl_enqueue(plan, o->queue, &images->tensors, 1, &gate, &done, &error);
+  rwkv6_plan_destroy(&plan);
+  if (status) fail_msg("%s", error.message);
+  assert_non_null(done);
+  cl_int state = CL_COMPLETE;
+  assert_int_equal(o->cl->GetEventInfo(done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL), CL_SUCCESS);
+  assert_true(state > CL_COMPLETE);
+  assert_int_equal(o->extra.SetUserEventStatus(gate, CL_COMPLETE), CL_SUCCESS);
+  o->cl->ReleaseEvent(gate);
+  return done;
+}
+
+static void check_variant(const opencl_objects *o, const conform_subject *library, const conform_case *test) {
+  conform_data data;
+  conform_values expected;
+  conform_message message;
+  opencl_images images;
+  conform_data_create(&data, test, library->variant->operation, false);
+  data.test.host = true;
+  run_host(library, &data);
+  conform_values_read(&data, &expected);
+  conform_data_poison(&data);
+  conform_subject wrapped = *library;
+  wrapped.device = o->device;
+  const cl_event done = enqueue(o, &wrapped, &data, &images);
+  opencl_images_read(&images, o, &data, done);
+  o->cl->ReleaseEvent(done);
+  opencl_images_destroy(&images, o);
+  if (!conform_check_images(&data, -1, &message) || !conform_check_bits(&data, &expected, -1, "enqueued", &message)) {
+    char text[1024];
+    conform_describe(library, test, text, sizeof text);
+    fail_msg("%s\n  %s", message.text, text);
+  }
+  conform_values_destroy(&expected);
+  conform_data_destroy(&data);
+}
+
+static void check_everywhere(const conform_case *test, cl_command_queue_properties properties) {
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], properties);
+    if (!o.queue) printf("%s has no such queue\n", devices.info[device].id);
+    for (int operation = 0; operation < 2 && o.queue; operation++) {
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      const size_t count =
+          conform_variants(devices.device[device], test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
+      for (size_t i = 0; i < count; i++) {
+        const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+        check_variant(&o, &subject, test);
+      }
+    }
+    opencl_objects_destroy(&o);
+  }
+}
+
+static conform_case ragged_case(void) {
+  conform_case test = conform_case_make(70, 33, 20);
+  test.sequences = 5;
+  test.heads = 2;
+  test.ragged = true;
+  test.strides = CONFORM_PADDED;
+  return test;
+}
+
+static void test_in_order(void **state) {
+  (void)state;
+  conform_case test = ragged_case();
+  check_everywhere(&test, 0);
+  test.dtype = test.w_dtype = RWKV6_BF16;
+  test.ragged = false;
+  test.length = 1;
+  check_everywhere(&test, 0);
+}
+
+static void test_out_of_order(void **state) {
+  (void)state;
+  conform_case test = ragged_case();
+  check_everywhere(&test, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+}
+
+static void set_budget(double milliseconds) {
+  for (size_t i = 0; i < devices.count; i++) rwkv6_device_set_launch_budget(devices.device[i], milliseconds);
+}
+
+/* Segments: many launches that depend on each other. */
+static void test_segments_out_of_order(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(600, 33, 20);
+  test.sequences = 2;
+  test.segment_length = 64;
+  check_everywhere(&test, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  check_everywhere(&test, 0);
+}
+
+/* A call without an event, one after the other on an in-order queue: states handed on in place. */
+static void test_without_events(void **state) {
+  (void)state;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], 0);
+    enum { STEPS = 5, DIM = 8 };
+    rwkv6_problem problem;
+    rwkv6_problem_init(&problem, sizeof problem, 1, 1, 1, DIM, DIM);
+    problem.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+    rwkv6_plan *plan;
+    rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+    assert_int_equal(rwkv6_plan_create(o.device, &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, NULL), RWKV6_OK);
+    assert_int_equal(rwkv6_plan_get_info(plan, &info, NULL), RWKV6_OK);
+    assert_int_equal(info.launches, 1);
+    /* w = 0, k = v = 1: every element of the state counts the steps. All in one buffer: rows, u, state, o. */
+    float memory[4 * DIM + DIM + DIM * DIM + DIM] = {0};
+    for (int i = 0; i < 3 * DIM; i++) memory[i] = 1;
+    const cl_mem buffer = opencl_buffer(&o, CL_MEM_READ_WRITE, sizeof memory, memory);
+    rwkv6_opencl_tensors tensors = RWKV6_OPENCL_TENSORS_INIT;
+    rwkv6_opencl_tensor *const place[] = {&tensors.r, &tensors.k, &tensors.v, &tensors.w, &tensors.u, &tensors.initial_state};
+    for (int i = 0; i < 6; i++) place[i]->buffer = buffer, place[i]->offset = i * DIM;
+    tensors.final_state = tensors.initial_state;
+    tensors.o = tensors.u;
+    tensors.o.offset += DIM + DIM * DIM;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    for (int i = 0; i < STEPS; i++)
+      if (rwkv6_opencl_enqueue(plan, o.queue, &tensors, 0, NULL, NULL, &error)) fail_msg("%s", error.message);
+    rwkv6_plan_destroy(&plan);
+    assert_int_equal(o.cl->EnqueueReadBuffer(o.queue, buffer, CL_TRUE, 0, sizeof memory, memory, 0, NULL, NULL), CL_SUCCESS);
+    for (int i = 0; i < DIM * DIM; i++) assert_true(memory[5 * DIM + i] == STEPS);
+    o.cl->ReleaseMemObject(buffer);
+    opencl_objects_destroy(&o);
+  }
+}
+
+/* Many launches a run, in the events' order. The budget is a knob of the device, so here the library's own device is used, on a
+ * queue of its context. */
+static void test_windows_out_of_order(void **state) {
+  (void)state;
+  set_budget(1e-9);
+  conform_case test = conform_case_make(300, 33, 20);
+  test.sequences = 2;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o = {.cl = rwkv6_cl_functions_get(NULL)};
+    opencl_objects_create(&o, devices.device[device], CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+    rwkv6_device_set_launch_budget(o.device, 1e-9);
+    const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+    for (int operation = 0; operation < 2 && o.queue; operation++) {
+      const size_t count =
+          conform_variants(devices.device[device], &test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
+      for (size_t i = 0; i < count; i++) {
+        const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+        check_variant(&o, &subject, &test);
+      }
+    }
+    opencl_objects_destroy(&o);
+  }
+}
+
+static int reset(void **state) {
+  (void)state;
+  set_budget(RWKV6_LAUNCH_BUDGET_MS);
+  return 0;
+}
+
+/* The context lives as long as the device that wraps it; the device tells what it is. */
+static void test_wrap(void **state) {
+  (void)state;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], 0);
+    rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
+    assert_int_equal(rwkv6_device_get_info(o.device, &info, NULL), RWKV6_OK);
+    assert_string_equal(info.id, "wrapped");
+    assert_string_equal(info.name, devices.info[device].name);
+    assert_string_equal(info.platform, devices.info[device].platform);
+    assert_int_equal(info.kind, devices.info[device].kind);
+    cl_context context = NULL;
+    cl_device_id id = NULL;
+    assert_int_equal(rwkv6_opencl_device_objects(o.device, &context, &id, NULL), RWKV6_OK);
+    assert_true(context == o.context && id == o.id);
+    cl_uint before = 0, after = 0;
+    o.cl->GetContextInfo(o.context, CL_CONTEXT_REFERENCE_COUNT, sizeof before, &before, NULL);
+    rwkv6_device *second;
+    assert_int_equal(rwkv6_opencl_device_wrap(o.context, o.id, NULL, &second, NULL), RWKV6_OK);
+    o.cl->GetContextInfo(o.context, CL_CONTEXT_REFERENCE_COUNT, sizeof after, &after, NULL);
+    assert_int_equal(after, before + 1);
+    rwkv6_device_close(&second);
+    o.cl->GetContextInfo(o.context, CL_CONTEXT_REFERENCE_COUNT, sizeof after, &after, NULL);
+    assert_int_equal(after, before);
+    opencl_objects_destroy(&o);
+  }
+}
+
+int main(void) {
+  const int status = test_devices_open(&devices);
+  if (status) return status;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_wrap),           cmocka_unit_test(test_in_order),
+      cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_segments_out_of_order),
+      cmocka_unit_test(test_without_events), cmocka_unit_test_teardown(test_windows_out_of_order, reset),
+  };
+  const int failed = cmocka_run_group_tests_name("interop", tests, NULL, NULL);
+  test_devices_close(&devices);
+  return failed;
+}
