@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""resources.py PROGRAMS WORK TABLE [--accept] [TARGET...]: every kernel and variant, compiled for GPUs that are not here.
+
+PROGRAMS is the program that says what launchers would build. Fails if something does not compile, if a kernel spills or needs scratch
+memory where TABLE says that it did not (or more than it says), and if kernels came or went; --accept writes TABLE instead.
+Other figures may differ from TABLE: it says so and passes. What has been compiled before is not compiled again.
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import compile
+
+KEY = ("target", "program", "kernel", "variant", "specialization", "group")
+
+
+def list_programs(programs, target, work):
+    folder = work / target
+    folder.mkdir(parents=True, exist_ok=True)
+    said = subprocess.run([programs, target, str(folder)], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for line in said.splitlines():
+        number, variant, specialization, kernels, options = line.split("\t")
+        yield {"target": target, "source": folder / (number + ".cl"), "variant": variant, "specialization": specialization,
+               "kernels": kernels.split(","), "options": options}
+
+
+def figures(program, known, digest_of_compilers):
+    """Of each kernel that the launcher makes, or the text of a refusal."""
+    text = program["source"].read_text()
+    words = "\0".join((digest_of_compilers, program["target"], program["options"], text))
+    kept = known / (hashlib.sha256(words.encode()).hexdigest() + ".json")
+    if kept.exists():
+        return json.loads(kept.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = compile.compile_for(program["target"], program["source"], program["options"], pathlib.Path(folder))
+        except compile.Refused as refusal:
+            return str(refusal)
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def work_group(options):
+    for word in options.split():
+        if word.startswith("-DWORK_GROUP="):
+            return word.split("=")[1]
+    return "-"
+
+
+def rows_of(program, found):
+    for kernel in program["kernels"]:
+        key = (program["target"], program["kernels"][0], kernel, program["variant"], program["specialization"],
+               work_group(program["options"]))
+        yield key, tuple(found[kernel])
+
+
+def measure(programs, work, targets):
+    """({key: figures}, [failures])"""
+    known = work / "known"
+    known.mkdir(parents=True, exist_ok=True)
+    script = pathlib.Path(compile.__file__).read_text()
+    compilers = "\n".join(compile.versions() + [script])
+    listed = [program for target in targets for program in list_programs(programs, target, work)]
+    rows, failures = {}, []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for program, found in zip(listed, pool.map(lambda p: figures(p, known, compilers), listed)):
+            about = "%s, %s %s, %s" % (program["target"], program["kernels"][0], program["variant"], program["specialization"])
+            if isinstance(found, str):
+                failures.append("%s does not compile:\n%s" % (about, found))
+            elif found:
+                rows.update(rows_of(program, found))
+            elif not program["target"].startswith("sm_"):
+                failures.append("%s: the compiler made no kernels" % about)
+    return rows, failures
+
+
+def read_table(path):
+    if not path.exists():
+        return {}
+    lines = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    width = len(KEY)
+    return {tuple(line[:width]): tuple(int(word) for word in line[width:]) for line in lines[1:]}
+
+
+def write_table(path, rows):
+    with open(path, "w") as out:
+        out.write("# What each kernel takes on GPUs that are not here. Made by: sh tests/compilers/run.sh --accept\n")
+        out.write("# registers: of a work-item (Intel: of a thread of `width` work-items). spills: Intel: instructions; AMD: vector registers;\n"
+                  "# NVIDIA: bytes. local: bytes a work-group. scratch: bytes a work-item (Intel: a thread). NVIDIA: not its own compiler.\n")
+        for line in compile.versions():
+            out.write("# %s\n" % line)
+        out.write("\t".join(KEY + compile.FIELDS) + "\n")
+        for key in sorted(rows):
+            out.write("\t".join(key + tuple(str(figure) for figure in rows[key])) + "\n")
+
+
+def compare(rows, table):
+    """([failures], count of rows whose other figures changed)"""
+    failures, changed = [], 0
+    # The work-group is a figure as well: a kernel is the same one in another.
+    identity = slice(0, len(KEY) - 1)
+    before = {key[identity]: (key, old) for key, old in table.items()}
+    for key, new in sorted(rows.items()):
+        about = "%s, kernel %s of %s, variant %s, %s, work-group %s" % (key[0], key[2], key[1], key[3], key[4], key[5])
+        if key[identity] not in before:
+            failures.append("%s: not in the table" % about)
+            continue
+        old_key, old = before.pop(key[identity])
+        changed += (old_key, old) != (key, new)
+        for field in ("spills", "scratch"):
+            at = compile.FIELDS.index(field)
+            if new[at] > old[at]:
+                failures.append("%s: %s %d, the table has %d" % (about, field, new[at], old[at]))
+    measured = {key[0] for key in rows}
+    failures += ["%s: in the table, and built no more" % ", ".join(key) for key in sorted(before) if key[0] in measured]
+    return failures, changed
+
+
+def main():
+    arguments = [word for word in sys.argv[1:] if word != "--accept"]
+    programs, work, path = arguments[0], pathlib.Path(arguments[1]), pathlib.Path(arguments[2])
+    all_targets = subprocess.run([programs, "--targets"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    targets = arguments[3:] or all_targets
+    rows, failures = measure(programs, work, targets)
+    table = read_table(path)
+    if "--accept" in sys.argv and not failures:
+        write_table(path, {**{key: old for key, old in table.items() if key[0] not in targets}, **rows})
+        print("%s: %d kernels" % (path, len(rows)))
+        return 0
+    more, changed = compare(rows, table)
+    for failure in failures + more:
+        print(failure)
+    if more:
+        print("If that is as it should be: sh tests/compilers/run.sh --accept, and commit %s with the reason." % path)
+    if not compile.ptxas():
+        print("No ptxas here: programs for NVIDIA were compiled to PTX, and their figures not compared.")
+    if changed:
+        print("%d kernels have other figures than the table, none worse in spills or scratch." % changed)
+    print("Compiled for %s." % ", ".join(targets))
+    print("%d passed, %d failed" % (len(rows) - len(more), len(failures + more)))
+    return 1 if failures or more else 0
+
+
+sys.exit(main())

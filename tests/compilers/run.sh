@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Every kernel and variant, compiled for GPUs that are not here: Intel (ocloc), AMD (clang) and NVIDIA (clang, and ptxas where CUDA is).
+#
+#     sh tests/compilers/run.sh [--accept] [TARGET...]    all targets, or those named: skl tgllp dg2 pvc gfx90a ... sm_80 sm_90
+#
+# Compares with tests/compilers/resources.tsv and fails on a new spill or new scratch memory; --accept writes the table anew.
+# Some minutes; what has been compiled before is not compiled again.
+set -u
+cd "$(dirname -- "$0")/../.." || exit 1
+. ./tests/setup/packages.sh
+work=${RWKV6_TEST_WORK:-$PWD/build-tests}/compilers
+
+needed() {
+  needed_to_build
+  need libcmocka-dev has_header cmocka.h
+  need intel-opencl-icd command -v ocloc
+  need clang-19 command -v clang-19
+  need rocm-device-libs test -e /usr/lib/x86_64-linux-gnu/amdgcn/bitcode/ocml.bc
+  need clang-15 command -v clang-15
+  need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+}
+
+require needed
+mkdir -p "$work"
+{
+  [ -f "$work/build/build.ninja" ] || meson setup "$work/build" -Dopencl=enabled -Dwerror=true
+  ninja -C "$work/build" tests/compilers/programs
+} >"$work/build.log" 2>&1 || { tail -n 50 "$work/build.log"; exit 1; }
+python3 tests/compilers/resources.py "$work/build/tests/compilers/programs" "$work/sources" tests/compilers/resources.tsv "$@"

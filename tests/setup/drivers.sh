@@ -1,0 +1,22 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MIT
+# Sourced by test scripts: the OpenCL drivers that tests run on, and no others that the machine may have. (Some end a sanitized
+# program while they load: Intel's for GPUs.)
+
+# intel_runtime FOLDER: Intel's OpenCL for CPUs of any vendor, from PyPI in a virtual environment; 276 MB to download, 807 MB there.
+# intel-opencl-rt alone lacks libraries that come with intel-cmplr-lib-rt, and then there is no platform, without a word.
+intel_runtime() {
+  [ ! -e "$1/lib/libintelocl.so" ] || return 0
+  rm -rf "$1"
+  python3 -m venv "$1" || return 1
+  "$1/bin/pip" install --quiet --disable-pip-version-check intel-opencl-rt==2026.2.0 intel-cmplr-lib-rt==2026.2.0 || return 1
+  [ -e "$1/lib/libintelocl.so" ]
+}
+
+# use_drivers FOLDER: from here on the OpenCL loader finds PoCL, rusticl and Intel's runtime, which must be in FOLDER/intel.
+use_drivers() {
+  mkdir -p "$1/vendors"
+  cp /etc/OpenCL/vendors/pocl.icd /etc/OpenCL/vendors/rusticl.icd "$1/vendors" || return 1
+  echo "$1/intel/lib/libintelocl.so" >"$1/vendors/intel.icd"
+  export OCL_ICD_VENDORS="$1/vendors" RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
+}
