@@ -150,8 +150,22 @@ static cl_kernel CL_API_CALL create_kernel(cl_program handle, const char *name, 
   return (cl_kernel)(void *)kernel;
 }
 
-static cl_int CL_API_CALL get_kernel_info(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what, size_t size,
-                                          void *to, size_t *size_ret) {
+static pretend_program *program_of(const char *kernel) {
+  for (size_t i = 0; i < made_count; i++)
+    for (int k = 0; k < made[i]->count; k++)
+      if (made[i]->kernels[k] == kernel) return made[i];
+  return NULL;
+}
+
+static cl_int CL_API_CALL get_kernel_info(cl_kernel kernel, cl_kernel_info what, size_t size, void *to, size_t *size_ret) {
+  const char *name = (const char *)(void *)kernel;
+  const pretend_program *program = program_of(name);
+  if (what == CL_KERNEL_FUNCTION_NAME) return give_text(name, size, to, size_ret);
+  return what == CL_KERNEL_PROGRAM ? give(&program, sizeof program, size, to, size_ret) : CL_INVALID_VALUE;
+}
+
+static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what, size_t size,
+                                         void *to, size_t *size_ret) {
   (void)kernel, (void)id;
   if (what == CL_KERNEL_WORK_GROUP_SIZE) return give(&present->max_work_group, sizeof(size_t), size, to, size_ret);
   return CL_INVALID_VALUE;
@@ -163,10 +177,37 @@ static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, 
   return (cl_mem)(void *)place;
 }
 
-/* Releasing and retaining: nothing is ever freed, the program ends soon. */
+static cl_command_queue CL_API_CALL create_queue(cl_context context, cl_device_id id, cl_command_queue_properties properties,
+                                                 cl_int *code) {
+  (void)context, (void)id, (void)properties;
+  *code = CL_SUCCESS;
+  return (cl_command_queue)(void *)place;
+}
+
+/* Releasing, retaining, waiting: nothing is ever freed, the program ends soon. */
 static cl_int CL_API_CALL keep(void *handle) {
   (void)handle;
   return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL set_argument(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
+  (void)kernel, (void)index, (void)size, (void)value;
+  return CL_SUCCESS;
+}
+
+/* Plans rehearse launches, of nothing. */
+static cl_int CL_API_CALL launch(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                                 const size_t *global, const size_t *local, cl_uint count, const cl_event *wait_list,
+                                 cl_event *event) {
+  (void)queue, (void)kernel, (void)dimensions, (void)offset, (void)global, (void)local, (void)count, (void)wait_list;
+  if (event) *event = (cl_event)(void *)place;
+  return CL_SUCCESS;
+}
+
+/* A program without a binary is not kept on disk. */
+static cl_int CL_API_CALL no_program_info(cl_program program, cl_program_info what, size_t size, void *to, size_t *size_ret) {
+  (void)program, (void)what, (void)size, (void)to, (void)size_ret;
+  return CL_INVALID_VALUE;
 }
 
 /* No plan calls the others while it is made. */
@@ -189,8 +230,14 @@ rwkv6_opencl_function pretend_lookup(void *device, const char *name) {
       {"clBuildProgram", (rwkv6_opencl_function)build_program},
       {"clGetProgramBuildInfo", (rwkv6_opencl_function)get_build_info},
       {"clCreateKernel", (rwkv6_opencl_function)create_kernel},
-      {"clGetKernelWorkGroupInfo", (rwkv6_opencl_function)get_kernel_info},
+      {"clGetKernelInfo", (rwkv6_opencl_function)get_kernel_info},
+      {"clGetKernelWorkGroupInfo", (rwkv6_opencl_function)get_group_info},
       {"clCreateBuffer", (rwkv6_opencl_function)create_buffer},
+      {"clCreateCommandQueue", (rwkv6_opencl_function)create_queue},
+      {"clSetKernelArg", (rwkv6_opencl_function)set_argument},
+      {"clEnqueueNDRangeKernel", (rwkv6_opencl_function)launch},
+      {"clFinish", (rwkv6_opencl_function)keep},
+      {"clGetProgramInfo", (rwkv6_opencl_function)no_program_info},
   };
   present = device;
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
