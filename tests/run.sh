@@ -13,15 +13,16 @@
 set -u
 cd "$(dirname -- "$0")/.." || exit 1
 . ./tests/setup/packages.sh
+. ./tests/setup/drivers.sh
 work=$PWD/build-tests
 
 # A step is a name here, a function plan_STEP that queues its jobs, and in needed() the packages that only it needs.
 quick_steps='gcc install'
 default_steps='gcc no-opencl valgrind no-library install clang sanitizers'
-full_steps="$default_steps machines"
+full_steps="$default_steps machines compilers fuzz"
 
 # Platforms that have to be there, by the names that platform_name gives them.
-required_platforms='pocl rusticl'
+required_platforms='intel pocl rusticl'
 
 needed() {
   needed_to_build
@@ -144,6 +145,7 @@ platform_name() {
   case $1 in
   'Portable Computing Language'*) echo pocl ;;
   rusticl*) echo rusticl ;;
+  'Intel(R) OpenCL'*) echo intel ;;
   *) echo "$2" ;;
   esac
 }
@@ -381,11 +383,8 @@ plan_sanitizers() {
   done
 }
 
-# Only these drivers: some that a machine may have as well end a sanitized program while they load.
 sanitizer_environment() {
-  mkdir -p "$work/drivers"
-  for platform in $required_platforms; do cp "/etc/OpenCL/vendors/$platform.icd" "$work/drivers"; done
-  export OCL_ICD_VENDORS="$work/drivers" UBSAN_OPTIONS=print_stacktrace=1
+  export UBSAN_OPTIONS=print_stacktrace=1
   export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
 }
 
@@ -415,6 +414,24 @@ machines() {
   script "other machines" sh tests/machines/run.sh
 }
 
+# Compilers for GPUs that are not here.
+plan_compilers() {
+  job compilers
+}
+
+compilers() {
+  script "compilers of other GPUs" sh tests/compilers/run.sh
+}
+
+# A minute of each fuzzer; the corpus is part of every suite.
+plan_fuzz() {
+  job fuzzers
+}
+
+fuzzers() {
+  script "fuzzers, a minute each" sh tests/fuzz/run.sh
+}
+
 # ---- all of it
 
 level=default
@@ -438,8 +455,12 @@ export RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
 export POCL_CACHE_DIR="$work/kernels/pocl" MESA_SHADER_CACHE_DIR="$work/kernels/mesa" RWKV6_CACHE_DIR="$work/kernels/rwkv6"
 echo "Packages: $(($(date +%s) - started)) s. Steps: $steps. What they print: $work/logs"
 
+# Its compilation takes too long for a quick look.
+if [ "$level" = quick ]; then required_platforms='pocl rusticl'; else check "Intel's CPU runtime: install" intel_runtime "$work/drivers/intel"; fi
+# shellcheck disable=SC2086 # a list of words
+use_drivers "$work/drivers" $required_platforms
 check "gcc: build" build gcc -Dopencl=enabled
-check "PoCL and rusticl are there" has_required_platforms gcc
+check "there is a device of each: $required_platforms" has_required_platforms gcc
 # rusticl before pocl: its compiler is the slowest, and the longest jobs should not start last.
 platforms=$(devices gcc | sed 's/.* //' | sort -r | uniq)
 for step in $steps; do "plan_$(echo "$step" | tr - _)"; done

@@ -13,10 +13,19 @@ intel_runtime() {
   [ -e "$1/lib/libintelocl.so" ]
 }
 
-# use_drivers FOLDER: from here on the OpenCL loader finds PoCL, rusticl and Intel's runtime, which must be in FOLDER/intel.
+# use_drivers FOLDER PLATFORM...: from here on the OpenCL loader finds these (pocl, rusticl, intel) and no others. Intel's runtime is in
+# FOLDER/intel.
 use_drivers() {
-  mkdir -p "$1/vendors"
-  cp /etc/OpenCL/vendors/pocl.icd /etc/OpenCL/vendors/rusticl.icd "$1/vendors" || return 1
-  echo "$1/intel/lib/libintelocl.so" >"$1/vendors/intel.icd"
-  export OCL_ICD_VENDORS="$1/vendors" RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
+  vendors=$1/vendors
+  mkdir -p "$vendors"
+  rm -f "$vendors"/*.icd
+  echo "$1/intel/lib/libintelocl.so" >"$vendors/intel.icd"
+  shift
+  for driver in intel pocl rusticl; do
+    case " $* " in
+    *" $driver "*) [ $driver = intel ] || cp "/etc/OpenCL/vendors/$driver.icd" "$vendors" ;;
+    *) rm -f "$vendors/$driver.icd" ;;
+    esac
+  done
+  export OCL_ICD_VENDORS="$vendors"
 }
