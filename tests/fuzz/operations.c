@@ -29,7 +29,7 @@ static conform_case choose(fuzz_input *input) {
 static void check(const conform_subject *subject, const conform_case *test) {
   conform_message message;
   char text[2048];
-  if (conform_check_case(subject, test, conform_checks_of(test), &message)) return;
+  if (conform_check_case(subject, test, conform_checks_of(subject->info, test), &message)) return;
   conform_describe(subject, test, text, sizeof text);
   fprintf(stderr, "%s\n%s\n", message.text, text);
   abort();

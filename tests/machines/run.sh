@@ -65,7 +65,7 @@ cjson_for() {
   printf 'Name: libcjson\nDescription: cJSON\nVersion: 1.7.15\nCflags: -I%s/include\nLibs: -L%s -lcjson\n' "$prefix" "$prefix" \
     >"$prefix/libcjson.pc"
   # The OpenCL headers are the same everywhere.
-  ln -sfn /usr/include/CL "$prefix/include/CL"
+  mkdir -p "$prefix/system" && ln -sfn /usr/include/CL "$prefix/system/CL"
   cat >"$prefix/cross.ini" <<INI
 [properties]
 pkg_config_libdir = '$prefix'
@@ -86,7 +86,7 @@ build() {
   cjson_for "$machine" $(compiler_of "$machine")
   if [ -f "$work/$machine/build/build.ninja" ]; then again=--reconfigure; else again=; fi
   # shellcheck disable=SC2086 # empty or one word
-  CFLAGS="-isystem $prefix/include" meson setup $again "$work/$machine/build" --cross-file "tests/machines/$machine.ini" \
+  CFLAGS="-isystem $prefix/system" meson setup $again "$work/$machine/build" --cross-file "tests/machines/$machine.ini" \
     --cross-file "$prefix/cross.ini" -Dwerror=true -Dopencl=enabled -Dtests=false -Dchecker=true
   ninja -C "$work/$machine/build"
 }
