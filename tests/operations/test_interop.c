@@ -194,6 +194,180 @@ static int reset(void **state) {
   return 0;
 }
 
+/* --------------------------------------------------------------------------------------------------------------- pools */
+
+enum { POOL_SLOTS = 13 };
+
+/* A pool in the middle of a buffer, all of it a NaN but for the slots in use. */
+typedef struct pool {
+  int32_t slots[CONFORM_MAX_SEQUENCES];
+  int64_t state; /* elements of one */
+  size_t bytes;
+  float *before, *after; /* with one state more at each end */
+} pool;
+
+static void pool_create(pool *p, const conform_data *data) {
+  const rwkv6_problem *problem = &data->resolved;
+  p->state = problem->heads * problem->key_dim * problem->value_dim;
+  p->bytes = (size_t)((POOL_SLOTS + 2) * p->state) * sizeof(float);
+  p->before = malloc(p->bytes);
+  p->after = malloc(p->bytes);
+  assert_true(p->before && p->after);
+  memset(p->before, 0xff, p->bytes);
+  for (int64_t n = 0; n < problem->sequences; n++) {
+    p->slots[n] = n % 3 == 1 ? -1 : (int32_t)((n * 5 + 2) % POOL_SLOTS);
+    if (p->slots[n] >= 0)
+      memcpy(p->before + (p->slots[n] + 1) * p->state,
+             (float *)conform_image_pointer(&data->image[RWKV6_TENSOR_INITIAL_STATE], 0) + n * p->state,
+             (size_t)p->state * sizeof(float));
+  }
+}
+
+/* Puts the final states where they belong into `before`. */
+static void pool_expect(pool *p, const conform_data *data) {
+  for (int64_t n = 0; n < data->resolved.sequences; n++)
+    if (p->slots[n] >= 0)
+      memcpy(p->before + (p->slots[n] + 1) * p->state,
+             (float *)conform_image_pointer(&data->image[RWKV6_TENSOR_FINAL_STATE], 0) + n * p->state,
+             (size_t)p->state * sizeof(float));
+}
+
+static void enqueue_pool(const opencl_objects *o, const conform_subject *subject, conform_data *data, pool *p) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan *plan = NULL;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  opencl_images images;
+  rwkv6_problem problem = data->problem;
+  problem.optional = RWKV6_STATE_POOL;
+  problem.pool_slots = POOL_SLOTS;
+  if (conform_plan_create(subject, &problem, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  opencl_images_create(&images, o, data, info.workspace);
+  const cl_mem states = opencl_buffer(o, CL_MEM_READ_WRITE, p->bytes, p->before);
+  const cl_mem slots = opencl_buffer(o, CL_MEM_READ_ONLY, sizeof p->slots, p->slots);
+  const rwkv6_opencl_tensor none = {NULL, 0};
+  images.tensors.initial_state = images.tensors.final_state = none;
+  images.tensors.pool.buffer = states;
+  images.tensors.pool.offset = p->state;
+  images.tensors.slots.buffer = slots;
+  if (rwkv6_opencl_enqueue(plan, o->queue, &images.tensors, 0, NULL, NULL, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_destroy(&plan);
+  o->cl->ReleaseMemObject(slots);
+  assert_int_equal(o->cl->EnqueueReadBuffer(o->queue, states, CL_TRUE, 0, p->bytes, p->after, 0, NULL, NULL), CL_SUCCESS);
+  opencl_images_read(&images, o, data, NULL);
+  o->cl->ReleaseMemObject(states);
+  opencl_images_destroy(&images, o);
+}
+
+/* Rows of sequences without a slot are not written, the others have the bits they have without a pool. */
+static void check_pool_outputs(const conform_data *data, const pool *p, const conform_values *expected) {
+  const conform_image *o = &data->image[RWKV6_TENSOR_O];
+  const int64_t channels = data->resolved.value_dim;
+  for (int64_t n = 0; n < data->resolved.sequences; n++) {
+    int64_t first, last;
+    conform_sequence_rows(data, RWKV6_TENSOR_O, n, &first, &last);
+    for (int64_t i = first * channels; i < last * channels; i++) {
+      const int64_t at = conform_row_offset(&data->resolved, RWKV6_TENSOR_O, i / channels) + i % channels;
+      const double value = conform_image_read(o, at);
+      if (p->slots[n] < 0 ? !conform_image_is_poison(o, at) : memcmp(&value, &expected->of[RWKV6_TENSOR_O][i], sizeof value))
+        fail_msg("o of sequence %d, slot %d", (int)n, (int)p->slots[n]);
+    }
+  }
+}
+
+static void check_pool(const opencl_objects *o, const conform_subject *library, const conform_case *test) {
+  conform_data data;
+  conform_values expected;
+  pool p;
+  conform_data_create(&data, test, RWKV6_FORWARD, false);
+  data.test.host = true;
+  run_host(library, &data);
+  conform_values_read(&data, &expected);
+  pool_create(&p, &data);
+  conform_image_poison(&data.image[RWKV6_TENSOR_O]);
+  conform_subject wrapped = *library;
+  wrapped.device = o->device;
+  enqueue_pool(o, &wrapped, &data, &p);
+  pool_expect(&p, &data);
+  if (memcmp(p.before, p.after, p.bytes)) fail_msg("variant %s: states of the pool differ", library->variant->name);
+  check_pool_outputs(&data, &p, &expected);
+  free(p.before);
+  free(p.after);
+  conform_values_destroy(&expected);
+  conform_data_destroy(&data);
+}
+
+static void test_pool(void **state) {
+  (void)state;
+  conform_case tests[4];
+  for (int i = 0; i < 4; i++) {
+    tests[i] = conform_case_make(70, 33, 20);
+    tests[i].sequences = 7;
+    tests[i].heads = 2;
+    tests[i].optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+  }
+  tests[0].length = 1;    /* a decode step */
+  tests[1].ragged = true; /* prompts, single tokens and nothing */
+  tests[2].length = 300;  /* segments */
+  tests[2].segment_length = 64;
+  tests[2].ragged = true;
+  tests[3].dtype = RWKV6_FP16;
+  tests[3].reverse = true;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], 0);
+    for (int i = 0; i < 4; i++) {
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      const size_t count = conform_variants(devices.device[device], &tests[i], RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
+      assert_true(count >= 2);
+      for (size_t v = 0; v < count; v++) {
+        const conform_subject subject = test_subject_of(&devices, device, variants[v]);
+        check_pool(&o, &subject, &tests[i]);
+      }
+    }
+    opencl_objects_destroy(&o);
+  }
+}
+
+/* zero, fork, save and load, between events on an out-of-order queue where there is one. */
+static void check_states(const opencl_objects *o) {
+  enum { SLOTS = 4, STATE = 2 * 3 * 5, ALL = (SLOTS + 1) * STATE };
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 1, 2, 3, 5);
+  problem.pool_slots = SLOTS;
+  float memory[ALL], expected[ALL], saved[STATE];
+  for (int i = 0; i < ALL; i++) expected[i] = memory[i] = (float)i;
+  const cl_mem buffer = opencl_buffer(o, CL_MEM_READ_WRITE, sizeof memory, memory);
+  const rwkv6_opencl_tensor states = {buffer, STATE}; /* slot 0 is the second state of the buffer */
+  cl_event done[4];
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_status status = rwkv6_opencl_state_save(o->device, &problem, o->queue, states, 1, saved, 0, NULL, &done[0], &error);
+  if (!status) status = rwkv6_opencl_state_fork(o->device, &problem, o->queue, states, 0, 1, 1, &done[0], &done[1], &error);
+  if (!status) status = rwkv6_opencl_state_zero(o->device, &problem, o->queue, states, 0, 1, &done[1], &done[2], &error);
+  if (!status) status = rwkv6_opencl_state_load(o->device, &problem, o->queue, states, 3, saved, 1, &done[0], &done[3], &error);
+  if (status) fail_msg("%s", error.message);
+  assert_int_equal(o->extra.WaitForEvents(4, done), CL_SUCCESS);
+  assert_int_equal(o->cl->EnqueueReadBuffer(o->queue, buffer, CL_TRUE, 0, sizeof memory, memory, 0, NULL, NULL), CL_SUCCESS);
+  memcpy(expected + 4 * STATE, expected + 2 * STATE, STATE * sizeof(float)); /* loaded: what slot 1 had */
+  assert_memory_equal(saved, expected + 2 * STATE, sizeof saved);
+  memcpy(expected + 2 * STATE, expected + STATE, STATE * sizeof(float)); /* forked */
+  memset(expected + STATE, 0, STATE * sizeof(float));
+  assert_memory_equal(memory, expected, sizeof memory);
+  for (int i = 0; i < 4; i++) o->cl->ReleaseEvent(done[i]);
+  o->cl->ReleaseMemObject(buffer);
+}
+
+static void test_states(void **state) {
+  (void)state;
+  for (size_t device = 0; device < devices.count; device++)
+    for (int out_of_order = 0; out_of_order < 2; out_of_order++) {
+      opencl_objects o;
+      opencl_objects_create(&o, devices.device[device], out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0);
+      if (o.queue) check_states(&o);
+      opencl_objects_destroy(&o);
+    }
+}
+
 /* The context lives as long as the device that wraps it; the device tells what it is. */
 static void test_wrap(void **state) {
   (void)state;
@@ -229,7 +403,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_wrap),           cmocka_unit_test(test_in_order),
       cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_segments_out_of_order),
-      cmocka_unit_test(test_without_events), cmocka_unit_test_teardown(test_windows_out_of_order, reset),
+      cmocka_unit_test(test_without_events), cmocka_unit_test(test_pool),
+      cmocka_unit_test(test_states),         cmocka_unit_test_teardown(test_windows_out_of_order, reset),
   };
   const int failed = cmocka_run_group_tests_name("interop", tests, NULL, NULL);
   test_devices_close(&devices);
