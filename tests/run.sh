@@ -230,8 +230,11 @@ plan_gcc() {
 }
 
 gcc_suite() {
-  suite_without "$on_devices" "gcc: suite" gcc
+  suite_without "$on_devices|$timed" "gcc: suite" gcc
 }
+
+# Tests with a limit of time, which need the machine for themselves.
+timed='warm start on PoCL'
 
 gcc_operations() {
   use gcc "$1"
@@ -464,6 +467,7 @@ check "there is a device of each: $required_platforms" has_required_platforms gc
 # rusticl before pocl: its compiler is the slowest, and the longest jobs should not start last.
 platforms=$(devices gcc | sed 's/.* //' | sort -r | uniq)
 for step in $steps; do "plan_$(echo "$step" | tr - _)"; done
+case " $steps " in *" gcc "*) [ "$level" = quick ] || suite_only "$timed" "gcc: what is timed" gcc ;; esac
 export MESON_TESTTHREADS=1
 worker=0
 while [ $worker -lt "$(getconf _NPROCESSORS_ONLN)" ]; do
