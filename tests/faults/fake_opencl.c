@@ -24,12 +24,13 @@ typedef struct object {
 } object;
 
 #define MAX_OBJECTS 4096
-static object *objects[MAX_OBJECTS];
+static object objects[MAX_OBJECTS];
 static size_t count;
 static int alive;
 static char misuse[128];
 static cl_int code_of_failure = CL_DEVICE_NOT_AVAILABLE;
 static size_t work_group = 1024;
+static int changed_text; /* its place in `texts`, from 1 on */
 
 /* Their addresses are the handles. */
 static char platform, device;
@@ -46,6 +47,10 @@ void fake_opencl_set_work_group(size_t work_items) {
   work_group = work_items;
 }
 
+void fake_opencl_set_text(int which) {
+  changed_text = which;
+}
+
 int fake_opencl_alive(void) {
   return alive;
 }
@@ -55,21 +60,20 @@ const char *fake_opencl_misuse(void) {
 }
 
 static object *create(object_kind kind) {
-  object *made = faults_plain_calloc(1, sizeof *made);
-  if (!made || count == MAX_OBJECTS) abort();
+  if (count == MAX_OBJECTS) abort();
+  object *made = &objects[count++];
+  memset(made, 0, sizeof *made);
   made->kind = kind;
   made->references = 1;
-  objects[count++] = made;
   alive++;
   return made;
 }
 
 /* NULL, with a note, if the handle is not of a living object of that kind. */
 static object *check(const void *handle, object_kind kind, const char *function) {
+  const uintptr_t place = (uintptr_t)handle - (uintptr_t)objects;
   object *found = (object *)handle;
-  size_t i = count;
-  while (i > 0 && objects[i - 1] != found) i--;
-  if (i == 0) {
+  if (place % sizeof *objects || place / sizeof *objects >= count) {
     note(function, handle ? "a handle of no object" : "a NULL handle");
     return NULL;
   }
@@ -88,10 +92,7 @@ static cl_int release(const void *handle, object_kind kind, const char *function
 }
 
 void fake_opencl_forget(void) {
-  for (size_t i = 0; i < count; i++) {
-    faults_plain_free(objects[i]->bytes);
-    faults_plain_free(objects[i]);
-  }
+  for (size_t i = 0; i < count; i++) faults_plain_free(objects[i].bytes);
   count = 0;
   alive = 0;
 }
@@ -177,6 +178,29 @@ static cl_int answer_text(const char *text, size_t size, void *to, size_t *size_
   return answer(text, strlen(text) + 1, size, to, size_ret);
 }
 
+typedef struct text {
+  cl_uint what;
+  const char *usual, *changed;
+} text;
+
+static const text texts[FAKE_TEXTS] = {
+    {CL_PLATFORM_NAME, "Fake platform", "Another platform"},
+    {CL_PLATFORM_VENDOR, "Nobody", "Somebody"},
+    {CL_PLATFORM_VERSION, "OpenCL 1.2 fake", "OpenCL 1.2 fake, newer"},
+    {CL_DEVICE_NAME, "Fake device", "Another device"},
+    {CL_DEVICE_VENDOR, "Nobody", "Somebody"},
+    {CL_DRIVER_VERSION, "1", "1.0"},
+    {CL_DEVICE_VERSION, "OpenCL 1.2 fake", "OpenCL 1.2 fake, newer"},
+    {CL_DEVICE_EXTENSIONS, "cl_khr_fp64", "cl_khr_fp64 cl_khr_fp16"},
+};
+
+/* NULL: `what` is no text. */
+static const char *find_text(cl_uint what) {
+  for (int i = 0; i < FAKE_TEXTS; i++)
+    if (texts[i].what == what) return i + 1 == changed_text ? texts[i].changed : texts[i].usual;
+  return NULL;
+}
+
 static cl_int CL_API_CALL fake_GetPlatformIDs(cl_uint capacity, cl_platform_id *ids, cl_uint *number) {
   FAIL_IF_TOLD(GetPlatformIDs);
   if (number) *number = 1;
@@ -188,7 +212,8 @@ static cl_int CL_API_CALL fake_GetPlatformInfo(cl_platform_id id, cl_platform_in
                                                size_t *size_ret) {
   FAIL_IF_TOLD(GetPlatformInfo);
   if ((void *)id != &platform) note("clGetPlatformInfo", "another platform");
-  return answer_text(what == CL_PLATFORM_VERSION ? "OpenCL 1.2 fake" : "Fake platform", size, to, size_ret);
+  const char *found = find_text(what);
+  return found ? answer_text(found, size, to, size_ret) : CL_INVALID_VALUE;
 }
 
 static cl_int CL_API_CALL fake_GetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint capacity, cl_device_id *ids,
@@ -220,14 +245,8 @@ static cl_int answer_number(cl_device_info what, size_t size, void *to, size_t *
 static cl_int CL_API_CALL fake_GetDeviceInfo(cl_device_id id, cl_device_info what, size_t size, void *to, size_t *size_ret) {
   FAIL_IF_TOLD(GetDeviceInfo);
   check_device(id, "clGetDeviceInfo");
-  switch (what) {
-  case CL_DEVICE_NAME:
-  case CL_DEVICE_VENDOR:
-  case CL_DRIVER_VERSION: return answer_text("Fake device", size, to, size_ret);
-  case CL_DEVICE_VERSION: return answer_text("OpenCL 1.2 fake", size, to, size_ret);
-  case CL_DEVICE_EXTENSIONS: return answer_text("cl_khr_fp64", size, to, size_ret);
-  default: return answer_number(what, size, to, size_ret);
-  }
+  const char *found = find_text(what);
+  return found ? answer_text(found, size, to, size_ret) : answer_number(what, size, to, size_ret);
 }
 
 typedef void(CL_CALLBACK *context_notify)(const char *, const void *, size_t, void *);
@@ -313,11 +332,11 @@ static cl_int CL_API_CALL fake_GetMemObjectInfo(cl_mem buffer, cl_mem_info what,
   }
 }
 
-static cl_program CL_API_CALL fake_CreateProgramWithSource(cl_context context, cl_uint number, const char **texts,
+static cl_program CL_API_CALL fake_CreateProgramWithSource(cl_context context, cl_uint number, const char **sources,
                                                            const size_t *lengths, cl_int *code) {
   FAIL_CREATION_IF_TOLD(CreateProgramWithSource)
   check(context, CONTEXT, "clCreateProgramWithSource");
-  if (number != 1 || lengths || !strstr(texts[0], "kernel")) note("clCreateProgramWithSource", "no source");
+  if (number != 1 || lengths || !strstr(sources[0], "kernel")) note("clCreateProgramWithSource", "no source");
   *code = CL_SUCCESS;
   return (cl_program)create(PROGRAM);
 }

@@ -27,6 +27,10 @@ cl_device_id fake_opencl_objects(size_t bytes, cl_context *context, cl_command_q
 void fake_opencl_release_objects(cl_context context, cl_command_queue queue, cl_mem memory, cl_mem workspace, cl_event event);
 void fake_opencl_release_event(cl_event event);
 
+/* Makes one text of the device or the platform another: FAKE_TEXTS of them, from 1 on; 0: all as they were. */
+#define FAKE_TEXTS 8
+void fake_opencl_set_text(int which);
+
 /* Objects that have not been released. */
 int fake_opencl_alive(void);
 

@@ -16,10 +16,11 @@
 #include "fake_opencl.h"
 #include "faults.h"
 #include "life.h"
-#include "opencl/cache_entry.h"
+#include "opencl/cache.h"
 #include "opencl/loader.h"
+#include "opencl/source.h"
 
-static char base[32], folder[64];
+static char base[32], folder[64], kernels[64];
 
 /* A folder of files. */
 static void remove_folder(const char *path) {
@@ -142,6 +143,25 @@ static long fail_each_call(cache_state state, bool lasting, cl_int code) {
   return at - 1;
 }
 
+/* Thousands of lives go faster with kernels that have no text to speak of. */
+static int use_short_kernels(void **unused) {
+  (void)unused;
+  if (mkdir(kernels, 0700)) return -1;
+  for (const rwkv6_cl_file *file = rwkv6_cl_files; file->name; file++) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%.100s", kernels, file->name);
+    FILE *out = fopen(path, "w");
+    if (!out || fputs("/* no kernel */\n", out) < 0 || fclose(out)) return -1;
+  }
+  return setenv("RWKV6_KERNEL_DIR", kernels, 1);
+}
+
+static int use_own_kernels(void **unused) {
+  (void)unused;
+  remove_folder(kernels);
+  return unsetenv("RWKV6_KERNEL_DIR");
+}
+
 static void test_opencl(void **unused) {
   (void)unused;
   fail_each_call(NO_CACHE, false, CL_DEVICE_NOT_AVAILABLE);
@@ -215,6 +235,36 @@ static void test_operating_system(void **unused) {
     }
 }
 
+static void find_key(const rwkv6_device *device, const char *options, const char *source, unsigned char *name) {
+  rwkv6_cl_key key;
+  assert_true(rwkv6_cl_cache_key(device, options, source, &key));
+  memcpy(name, key.program, sizeof key.program);
+}
+
+/* Options, source, and each text that tells which device and driver it is, make another program of it; nothing else does. */
+static void test_keys(void **unused) {
+  (void)unused;
+  unsigned char name[FAKE_TEXTS + 4][RWKV6_SHA256_BYTES], again[RWKV6_SHA256_BYTES];
+  int count = 0;
+  rwkv6_device *device = NULL;
+  assert_int_equal(rwkv6_device_open("opencl:0", NULL, &device, NULL), RWKV6_OK);
+  find_key(device, "-DA", "source", name[count++]);
+  find_key(device, "-DB", "source", name[count++]);
+  find_key(device, "-DA", "source ", name[count++]);
+  find_key(device, "-DAs", "ource", name[count++]);
+  for (int i = 1; i <= FAKE_TEXTS; i++) {
+    fake_opencl_set_text(i);
+    find_key(device, "-DA", "source", name[count++]);
+  }
+  fake_opencl_set_text(0);
+  find_key(device, "-DA", "source", again);
+  assert_memory_equal(again, name[0], sizeof again);
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < i; j++)
+      if (memcmp(name[i], name[j], sizeof name[i]) == 0) fail_msg("keys %d and %d are the same", i, j);
+  rwkv6_device_close(&device);
+}
+
 /* Last: nothing that the library can call was left out. */
 static void test_every_function(void **unused) {
   (void)unused;
@@ -233,6 +283,7 @@ static int set_up(void **unused) {
   strcpy(base, "/tmp/rwkv6-faults-XXXXXX");
   if (!mkdtemp(base)) return -1;
   snprintf(folder, sizeof folder, "%s/programs", base);
+  snprintf(kernels, sizeof kernels, "%s/kernels", base);
   return rwkv6_opencl_load_symbols(fake_opencl_lookup, NULL, NULL) == RWKV6_OK ? 0 : -1;
 }
 
@@ -243,8 +294,12 @@ static int tear_down(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_opencl), cmocka_unit_test(test_small_work_groups),
-                                     cmocka_unit_test(test_memory), cmocka_unit_test(test_operating_system),
+#define SHORT(test) cmocka_unit_test_setup_teardown(test, use_short_kernels, use_own_kernels)
+  const struct CMUnitTest tests[] = {SHORT(test_opencl),
+                                     SHORT(test_small_work_groups),
+                                     cmocka_unit_test(test_memory),
+                                     cmocka_unit_test(test_operating_system),
+                                     cmocka_unit_test(test_keys),
                                      cmocka_unit_test(test_every_function)};
   return cmocka_run_group_tests_name("faults", tests, set_up, tear_down);
 }
