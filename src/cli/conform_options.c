@@ -21,6 +21,7 @@ enum {
   OPTION_CASE,
   OPTION_SEED,
   OPTION_PART,
+  OPTION_HUGE,
   OPTION_TAP,
   OPTION_JSON,
   OPTION_JUNIT,
@@ -37,6 +38,7 @@ static const struct option known[] = {{"device", required_argument, NULL, OPTION
                                       {"case", required_argument, NULL, OPTION_CASE},
                                       {"seed", required_argument, NULL, OPTION_SEED},
                                       {"part", required_argument, NULL, OPTION_PART},
+                                      {"huge", no_argument, NULL, OPTION_HUGE},
                                       {"tap", no_argument, NULL, OPTION_TAP},
                                       {"json", no_argument, NULL, OPTION_JSON},
                                       {"junit", required_argument, NULL, OPTION_JUNIT},
@@ -107,6 +109,7 @@ static cli_exit apply(int option, char **argv, cli_conform_options *options) {
   case OPTION_CASE: return set_case(optarg, options);
   case OPTION_SEED: return set_seed(optarg, &suite->seed);
   case OPTION_PART: return set_part(optarg, suite);
+  case OPTION_HUGE: suite->huge = true; return CLI_EXIT_OK;
   case OPTION_TAP: options->tap = true; return CLI_EXIT_OK;
   case OPTION_JSON: options->json = true; return CLI_EXIT_OK;
   case OPTION_JUNIT: return set_named("--junit needs a file, not", &options->junit, optarg);
@@ -119,7 +122,8 @@ static cli_exit apply(int option, char **argv, cli_conform_options *options) {
 
 static cli_exit check(const cli_conform_options *options) {
   if (options->tap && options->json) return usage("--tap and --json both want stdout", NULL);
-  if (options->suite.one && options->suite.golden) return usage("--case and --cases exclude each other", NULL);
+  if ((options->suite.one != NULL) + (options->suite.golden != NULL) + options->suite.huge > 1)
+    return usage("--case, --cases and --huge exclude each other", NULL);
   return CLI_EXIT_OK;
 }
 

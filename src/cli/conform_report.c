@@ -20,6 +20,7 @@ static double seconds_now(void) {
 }
 
 static const char *extent_name(const cli_conform_options *options) {
+  if (options->suite.huge) return "huge";
   if (options->suite.one) return "one case";
   if (options->suite.golden) return "golden cases";
   if (options->suite.extent == CONFORM_QUICK) return "quick";

@@ -49,6 +49,7 @@ const char cli_help_conform[] =
     "  --cases DIR       the cases in this folder, with results to compare with (see `rwkv6 run --help`), instead of random\n"
     "                    ones\n"
     "  --case TEXT       one case, with every check: what a failure prints\n"
+    "  --huge            tensors of more than 2^31 elements, in device memory only: up to 60 GiB, some minutes\n"
     "  --tap, --json     the report in one of these formats on stdout instead of text\n"
     "  --junit FILE      the report for continuous integration, in addition\n"
     "  --help            this text\n"

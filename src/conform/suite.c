@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conform/golden.h"
+#include "conform/repeated.h"
 #include "plan.h"
 #include "quirks.h"
 
@@ -207,11 +208,70 @@ static void check_golden(walk *w) {
   }
 }
 
+/*
+ * Rows by token: sequences of 8191 tokens, so that an offset cut to 32 bits does not fall on the same place of another
+ * sequence. States: more sequences, of one token. bf16, as many sequences as make `elements` elements of the tensor that is
+ * large.
+ */
+static conform_case huge_case(bool states, uint64_t seed) {
+  conform_case test = conform_case_make(states ? 1 : 8191, 64, 64);
+  test.sequences = 3;
+  test.heads = 2;
+  test.dtype = test.w_dtype = RWKV6_BF16;
+  test.seed = seed;
+  return test;
+}
+
+#define HUGE_ELEMENTS (((int64_t)1 << 31) + ((int64_t)1 << 24))
+
+static void check_huge_variant(walk *w, const rwkv6_variant *variant, const conform_case *test, bool states) {
+  const int64_t row = test->heads * (int64_t)test->key_dim * (states ? test->value_dim : test->length);
+  const int64_t sequences = HUGE_ELEMENTS / row + 1;
+  const conform_subject subject = {w->device, w->info, variant};
+  conform_trial trial;
+  conform_message message;
+  char text[CONFORM_CASE_TEXT + 32], line[CONFORM_CASE_TEXT], operation[32], command[256];
+  uint64_t largest, all;
+  conform_trial_create(&trial, test, variant->operation);
+  conform_repeated_bytes(&trial, sequences, &largest, &all);
+  operation_name(variant->operation, variant->mode, operation);
+  if (largest > w->info->max_allocation || all > w->info->global_memory) {
+    rwkv6_device_log(w->device, RWKV6_LOG_WARNING, "%s left out: needs buffers of %.1f GiB, %.1f GiB in all", operation,
+                     (double)largest / 0x1p30, (double)all / 0x1p30);
+  } else {
+    snprintf(text, sizeof text, "%lld sequences like %s", (long long)sequences, conform_case_format(test, line));
+    snprintf(command, sizeof command, "rwkv6 conform --device %s --huge --operation %s --variant %s --seed %llu", w->info->id,
+             operation, variant->name, (unsigned long long)w->options->seed);
+    const bool right = conform_check_repeated(&subject, &trial, sequences, &message);
+    tell(w, operation, variant->name, text, right ? "" : message.text, command);
+  }
+  conform_trial_destroy(&trial);
+}
+
+static void check_huge_case(walk *w, rwkv6_operation operation, bool states) {
+  const conform_case test = huge_case(states, w->options->seed);
+  const rwkv6_variant *variants[2 * RWKV6_MAX_VARIANTS];
+  conform_data data;
+  conform_data_prepare(&data, &test, operation);
+  const size_t count = find_variants(w, &data.resolved, operation, "huge", variants);
+  for (size_t i = 0; i < count; i++) check_huge_variant(w, variants[i], &test, states);
+}
+
+static void check_huge(walk *w) {
+  if (w->info->kind == RWKV6_KIND_CPU) return;
+  check_huge_case(w, RWKV6_FORWARD, false);
+  check_huge_case(w, RWKV6_BACKWARD, false);
+  check_huge_case(w, RWKV6_FORWARD, true);
+  check_huge_case(w, RWKV6_BACKWARD, true);
+}
+
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
   walk w = {device, info, options, report, user, 0};
   if (options->golden)
     check_golden(&w);
+  else if (options->huge)
+    check_huge(&w);
   else if (options->one)
     check_case(&w, options->one);
   else

@@ -18,6 +18,7 @@ typedef struct conform_options {
   /* In the place of the selection: */
   const conform_case *one; /* one case, every check */
   const char *golden;      /* a folder of golden cases */
+  bool huge;               /* tensors of more than 2^31 elements, on OpenCL devices with the memory for them */
 } conform_options;
 
 /* One operation by one variant on one case. Texts belong to the caller's device or live as long as the call. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "conform/repeated.h"
 #include "each.h"
 
 #if RWKV6_HAVE_OPENCL
@@ -181,10 +182,33 @@ static void test_far_apart(void **state) {
   }
 }
 
+/* What `rwkv6 conform --huge` does, with few sequences. */
+static void test_repeated_sequences(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(65, CHANNELS, CHANNELS);
+  test.sequences = 3;
+  test.heads = 2;
+  test.dtype = test.w_dtype = RWKV6_BF16;
+  for (size_t device = 0; device < devices.count; device++)
+    for (int operation = 0; operation < 2 && devices.info[device].kind != RWKV6_KIND_CPU; operation++) {
+      const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+      const size_t count =
+          conform_variants(devices.device[device], &test, (rwkv6_operation)operation, RWKV6_MODE_AUTO, variants);
+      for (size_t i = 0; i < count; i++) {
+        const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+        conform_trial trial;
+        conform_message message;
+        conform_trial_create(&trial, &test, (rwkv6_operation)operation);
+        if (!conform_check_repeated(&subject, &trial, 9, &message)) fail_msg("%s: %s", subject.info->id, message.text);
+        conform_trial_destroy(&trial);
+      }
+    }
+}
+
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_far_apart)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_far_apart), cmocka_unit_test(test_repeated_sequences)};
   const int failed = cmocka_run_group_tests_name("offsets past 2^31 elements", tests, NULL, NULL);
   test_devices_close(&devices);
   return failed;
