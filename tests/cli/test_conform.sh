@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# test_conform.sh TOOL GOLDEN-FOLDER: the command line and the reports of `rwkv6 conform`, on the CPU path.
+set -u
+tool=$1
+golden=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# expect STATUS ARGUMENT...: leaves what was printed in $work/out and $work/err.
+expect() {
+  wanted=$1
+  shift
+  status=0
+  "$tool" conform --device cpu "$@" >"$work/out" 2>"$work/err" || status=$?
+  [ "$status" = "$wanted" ] && return
+  echo "exit status $status instead of $wanted: conform $*"
+  cat "$work/out" "$work/err"
+  failed=1
+}
+
+# has FILE PATTERN
+has() {
+  grep -q -- "$2" "$work/$1" && return
+  echo "$1 has no \"$2\":"
+  cat "$work/$1"
+  failed=1
+}
+
+# valid PROGRAM: python3 reads $work/out or $work/report.xml.
+valid() {
+  python3 -c "$1" "$work" && return
+  echo "not valid: $1"
+  failed=1
+}
+
+small='n=2 ragged=1 t=5 k=2 v=3 h=2'
+expect 0 --case "$small"
+has out 'cpu: 4 results, 0 failed, .* conforms'
+expect 0 --case "$small" --operation chunk_backward
+has out 'chunk_backward  *scalar  *1  *0'
+expect 0 --quick --dtype fp16 --seed 7 --part 2/3
+has out 'quick, part 2 of 3, seed 7'
+expect 0 --cases "$golden"
+
+expect 0 --case "$small" --tap
+has out '^1..4$'
+has out '^ok 4 - cpu chunk_backward scalar: n=2 t=5 ragged=1'
+expect 0 --case "$small" --json --junit "$work/report.xml"
+valid 'import json,sys; d = json.load(open(sys.argv[1] + "/out"))["devices"][0]; assert d["conforms"] and d["results"] == 4 and not d["failures"]'
+valid 'import xml.etree.ElementTree as x,sys; s = x.parse(sys.argv[1] + "/report.xml").getroot()[0]; assert s.get("tests") == "4" and len(s.findall("testcase")) == 4'
+
+# A stored result that is wrong: its last bytes are the upper ones of a number.
+cp -r "$golden/single_step" "$work/single_step"
+for file in o dk; do
+  size=$(wc -c <"$work/single_step/$file.npy")
+  printf '\077\100' | dd of="$work/single_step/$file.npy" bs=1 seek=$((size - 2)) conv=notrunc 2>/dev/null
+done
+expect 1 --cases "$work"
+has out '^not ok: recurrent_forward, variant scalar: o: relative error .* worst at .* expected .* got '
+has out 'again with: rwkv6 conform --device cpu --operation recurrent_forward --variant scalar --cases'
+has out '4 failed, .* does not conform'
+expect 1 --cases "$work" --tap
+has out '^not ok 1 - cpu recurrent_forward scalar: single_step$'
+expect 1 --cases "$work" --json --junit "$work/report.xml"
+valid 'import json,sys; d = json.load(open(sys.argv[1] + "/out"))["devices"][0]; assert not d["conforms"] and len(d["failures"]) == 4 and "expected" in d["failures"][0]["message"]'
+valid 'import xml.etree.ElementTree as x,sys; s = x.parse(sys.argv[1] + "/report.xml").getroot()[0]; assert s.get("failures") == "4" and len(s.findall("testcase/failure")) == 4'
+
+expect 2 --case 't=5x'
+has err 't=5x'
+expect 2 --case 'k=300'
+has err 'key_dim is 300'
+expect 2 --case "$small" --cases "$golden"
+expect 2 --case "$small" --variant none
+has err 'nothing to check'
+expect 2 --cases "$work/nothing"
+expect 2 --operation sideways
+expect 2 --dtype fp8
+expect 2 --part 5/4
+expect 2 --seed x
+expect 2 --tap --json
+expect 2 --huge
+expect 2 --colour
+expect 2 quick
+expect 77 --device opencl:99
+has err 'no device "opencl:99"'
+
+[ "$failed" = 0 ] && echo "conform: command line and reports are right"
+exit "$failed"
