@@ -54,8 +54,9 @@ static footprint footprint_of(const rwkv6_problem *problem, const rwkv6_place *p
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
   footprint f = {.id = id, .place = place, .begin = place->begin};
   f.end = f.begin + rwkv6_tensor_extent(problem, id) * size;
-  f.token_stride = stride ? stride->token * size : 0;
-  f.head_stride = stride ? stride->head * size : 0;
+  /* 0: nothing lies that far apart, and the stride may be any number, too large for bytes. */
+  f.token_stride = stride && problem->tokens > 1 ? stride->token * size : 0;
+  f.head_stride = stride && problem->heads > 1 ? stride->head * size : 0;
   f.row = rwkv6_tensor_channels(problem, id) * size;
   return f;
 }
@@ -77,7 +78,7 @@ static bool apart_within_token(const footprint *a, const footprint *b, int64_t h
 /* Slices of one fused row per token and head, whichever of the two is the outer one. */
 static bool apart_within_row(const footprint *a, const footprint *b) {
   if (a->token_stride != b->token_stride || a->head_stride != b->head_stride) return false;
-  const bool token_outside = a->token_stride >= a->head_stride;
+  const bool token_outside = a->token_stride == 0 || (a->head_stride != 0 && a->token_stride >= a->head_stride);
   const int64_t inner = token_outside ? a->head_stride : a->token_stride;
   const int64_t outer = token_outside ? a->token_stride : a->head_stride;
   if (inner <= 0 || outer % inner) return false;

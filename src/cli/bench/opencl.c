@@ -59,10 +59,11 @@ static size_t element_size(const bench_run *run, rwkv6_tensor_id id) {
   return rwkv6_dtype_size(rwkv6_tensor_dtype(&run->data->problem, id));
 }
 
-static rwkv6_status make_buffer(bench_run *run, size_t bytes, cl_mem *buffer, rwkv6_error *error) {
+static rwkv6_status make_buffer(bench_run *run, uint64_t bytes, cl_mem *buffer, rwkv6_error *error) {
   const rwkv6_cl_functions *cl = ((opencl_state *)run->state)->cl;
-  cl_int code;
-  *buffer = cl->CreateBuffer(rwkv6_cl_context(run->device), CL_MEM_READ_WRITE, bytes, NULL, &code);
+  cl_int code = CL_INVALID_BUFFER_SIZE; /* what a 32-bit host says to more than its size_t holds */
+  if (bytes <= SIZE_MAX)
+    *buffer = cl->CreateBuffer(rwkv6_cl_context(run->device), CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
   if (code == CL_SUCCESS) return RWKV6_OK;
   *buffer = NULL;
   return rwkv6_cl_fail(error, code, "clCreateBuffer");
