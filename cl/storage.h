@@ -42,10 +42,14 @@ static inline void store_fp16(global fp16_t *p, float value) {
 }
 
 /* Round to nearest, ties to even. A NaN is made quiet: rounding could carry its mantissa into infinity. */
-static inline void store_bf16(global bf16_t *p, float value) {
+static inline ushort round_bf16(float value) {
   const uint bits = as_uint(value);
   const uint rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  *p = (ushort)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
+  return (ushort)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
+}
+
+static inline void store_bf16(global bf16_t *p, float value) {
+  *p = round_bf16(value);
 }
 
 /* Loops whose unrolling keeps arrays in registers. On GPUs only: CPU compilers gain nothing and take three times as long. */

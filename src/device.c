@@ -244,3 +244,7 @@ void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds) {
 void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items) {
   device->work_group = work_items;
 }
+
+void rwkv6_device_emulate_engines(rwkv6_device *device, bool emulate) {
+  device->emulates_engines = emulate;
+}

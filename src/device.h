@@ -18,6 +18,7 @@ struct rwkv6_device {
   struct rwkv6_cl_device *cl; /* NULL on the CPU path */
   double launch_budget_ms;    /* the cost model keeps one launch under this */
   size_t work_group;          /* of all kernels; 0: what each prefers */
+  bool emulates_engines;      /* variants for matrix units of other devices run on their emulation */
 };
 
 /* Watchdogs of displays end a kernel after a second or two and stutter long before: stay under 100 ms. */
@@ -38,6 +39,7 @@ void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, co
 /* For tests: how plans made from now on split their work. */
 void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds);
 void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items);
+void rwkv6_device_emulate_engines(rwkv6_device *device, bool emulate);
 
 /* What OpenCL support gives the rest of the library; opencl_absent.c answers where it is compiled out. */
 

@@ -9,7 +9,7 @@
 /* How a variant multiplies and adds, which decides how far its results may be off (docs/numerics.md, "Matrix units"). */
 typedef enum rwkv6_arithmetic {
   RWKV6_ARITHMETIC_FP32, /* products and sums in fp32 */
-  RWKV6_ARITHMETIC_SPLIT /* products of 16-bit matrix units, each operand split in a high and a low part; sums in fp32 */
+  RWKV6_ARITHMETIC_TF32 /* operands of matrix units with 11 bits of mantissa, two of them each for fp32 storage; sums in fp32 */
 } rwkv6_arithmetic;
 
 typedef struct rwkv6_variant {

@@ -22,15 +22,15 @@ double conform_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return (gradient ? FP32_GRADIENT : FP32_OUTPUT) * growth(problem);
 }
 
-/* Variants that multiply with 16-bit matrix units: [dtype is bf16][state, o, gradient]. */
-static double split_bar(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+/* Variants that round the operands of matrix units: [dtype is bf16][state, o, gradient]. */
+static double matrix_bar(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   static const double bars[2][3] = {{3e-4, 6e-4, 8e-4}, {1.2e-3, 2.4e-3, 2.4e-3}};
   const int kind = id == RWKV6_TENSOR_FINAL_STATE ? 0 : id == RWKV6_TENSOR_O ? 1 : 2;
   return bars[problem->dtype == RWKV6_BF16][kind] * growth(problem);
 }
 
 double conform_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic) {
-  if (arithmetic == RWKV6_ARITHMETIC_SPLIT && problem->dtype != RWKV6_FP32) return split_bar(problem, id);
+  if (arithmetic == RWKV6_ARITHMETIC_TF32 && problem->dtype != RWKV6_FP32) return matrix_bar(problem, id);
   switch (rwkv6_tensor_dtype(problem, id)) {
   case RWKV6_FP16: return FP16_STORED * growth(problem);
   case RWKV6_BF16: return BF16_STORED * growth(problem);

@@ -268,6 +268,7 @@ static void check_huge(walk *w) {
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
   walk w = {device, info, options, report, user, 0};
+  rwkv6_device_emulate_engines(device, options->variant && !strcmp(options->variant, "emulated"));
   if (options->golden)
     check_golden(&w);
   else if (options->huge)

@@ -11,9 +11,12 @@
 /* Largest error of exp in OpenCL, 3 ulp, in units of U: an ulp is at most 2 U. */
 #define EXP_ERROR 6.0
 
-/* Error of a product of two numbers of which each is the sum of two bf16 numbers, in units of U: a part that is left over is
- * under 2^-18 of the number, and so is the product of the two low parts, which is left out. */
-#define SPLIT_ERROR 64.0
+/*
+ * One rounding of an operand to tf32, in units of U: up to 2^-11 of it, over sqrt(3). In fp32 problems an operand is two such
+ * numbers, so that up to 2^-22 is left over.
+ */
+#define TF32_ERROR (0x1p13 / 1.7320508)
+#define TF32_PAIR_ERROR (0x1p2 / 1.7320508)
 
 /* Roundings outside of the sums: products, scale, u, the last store. */
 #define FIXED_ROUNDINGS 4.0
@@ -101,15 +104,22 @@ static double state_error(const conform_data *data, const conform_terms *terms) 
   return sum_of(terms->memory) + (1 + factor / sqrt(3)) * sqrt(terms->memory / 2);
 }
 
-/* How many products of split operands a term of this tensor goes through, one after the other. */
-static double split_products(rwkv6_tensor_id id) {
+/*
+ * How many rounded operands a term of this tensor is made from: k^ for a state; that state or A, made of two, and r~ for o and
+ * dv. Of the other gradients only the states they begin with are made in matrix units, two of them for dw.
+ */
+static double rounded_operands(rwkv6_tensor_id id) {
   switch (id) {
-  case RWKV6_TENSOR_FINAL_STATE:
-  case RWKV6_TENSOR_DINITIAL_STATE:
-  case RWKV6_TENSOR_DU: return 1;
-  case RWKV6_TENSOR_DW: return 3;
-  default: return 2;
+  case RWKV6_TENSOR_O:
+  case RWKV6_TENSOR_DV: return 3;
+  case RWKV6_TENSOR_DW: return 2;
+  default: return 1;
   }
+}
+
+static double operand_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
+  if (terms->arithmetic != RWKV6_ARITHMETIC_TF32) return 0;
+  return sqrt(rounded_operands(id)) * (data->resolved.dtype == RWKV6_FP32 ? TF32_PAIR_ERROR : TF32_ERROR);
 }
 
 double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
@@ -127,8 +137,7 @@ double conform_sum_error(const conform_data *data, const conform_terms *terms, r
   case RWKV6_TENSOR_DINITIAL_STATE: error += state + (1 + terms->first) * EXP_ERROR; break;
   default: error += state;
   }
-  if (terms->arithmetic == RWKV6_ARITHMETIC_SPLIT) error += SPLIT_ERROR * sqrt(split_products(id));
-  return SAFETY * U * error;
+  return SAFETY * U * (error + operand_error(data, terms, id));
 }
 
 double conform_unit_roundoff(rwkv6_dtype dtype) {

@@ -195,10 +195,10 @@ static void destroy(rwkv6_plan *plan) {
   plan->state = NULL;
 }
 
-static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *error) {
+static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
-  rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, chunk, error);
+  rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
   build_context context = {&state->geometry, chunk->span};
   state->geometry.local_limit = rwkv6_cl_local_limit(plan->device);
   if (!status)
@@ -249,12 +249,12 @@ static int64_t count_launches(const rwkv6_plan *plan, const backward_state *stat
   return launches + rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
 }
 
-static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
+static rwkv6_status create_of(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   backward_state *state = rwkv6_alloc(1, sizeof *state, "a plan", error);
   if (!state) return RWKV6_OUT_OF_MEMORY;
   plan->state = state;
   state->base.enqueue = enqueue;
-  const rwkv6_status status = make(plan, state, error);
+  const rwkv6_status status = make(plan, state, family, error);
   if (status) {
     destroy(plan);
     return status;
@@ -265,9 +265,24 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-static bool supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  return rwkv6_cl_portable_chunk_supports(device, problem, reason, size) && length_fits(device, problem, reason, size);
+/* Variants differ in who computes states, dv and dinitial_state; the rows kernel is the same. */
+static bool supports_of(const rwkv6_cl_chunk_family *family, const rwkv6_device *device, const rwkv6_problem *problem,
+                        char *reason, size_t size) {
+  return family->supports(device, problem, reason, size) && rwkv6_cl_portable_supports(device, problem, reason, size) &&
+         length_fits(device, problem, reason, size);
 }
 
-const rwkv6_variant rwkv6_cl_chunk_backward = {"portable", RWKV6_BACKWARD, RWKV6_MODE_CHUNK,  supports,
-                                               create,     destroy,        rwkv6_cl_host_run, RWKV6_ARITHMETIC_FP32};
+#define VARIANT(family, arithmetic)                                                                                            \
+  static bool supports_##family(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {         \
+    return supports_of(&rwkv6_cl_chunk_##family, device, problem, reason, size);                                               \
+  }                                                                                                                            \
+  static rwkv6_status create_##family(rwkv6_plan *plan, rwkv6_error *error) {                                                  \
+    return create_of(plan, &rwkv6_cl_chunk_##family, error);                                                                   \
+  }                                                                                                                            \
+  const rwkv6_variant rwkv6_cl_chunk_backward_##family = {                                                                     \
+      #family,         RWKV6_BACKWARD, RWKV6_MODE_CHUNK,  supports_##family,                                                   \
+      create_##family, destroy,        rwkv6_cl_host_run, RWKV6_ARITHMETIC_##arithmetic}
+
+VARIANT(portable, FP32);
+VARIANT(nvidia, TF32);
+VARIANT(emulated, TF32);

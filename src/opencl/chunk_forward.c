@@ -91,11 +91,14 @@ static int preferred_work_group(const rwkv6_problem *problem) {
   return state > 64 * 64 ? 256 : 128;
 }
 
-rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk,
-                                 rwkv6_error *error) {
-  chunk->local_limit = rwkv6_cl_local_limit(device);
-  return rwkv6_cl_build_kernels(device, problem, "chunk_forward.cl", kernel_names, RWKV6_CL_CHUNK_KERNELS,
-                                preferred_work_group(problem), options, chunk, chunk->kernel, &chunk->log, error);
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {"chunk_forward.cl", rwkv6_cl_local_limit, preferred_work_group, options,
+                                                       rwkv6_cl_portable_chunk_supports};
+
+rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                 rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+  chunk->local_limit = family->local_limit(device);
+  return rwkv6_cl_build_kernels(device, problem, family->file, kernel_names, RWKV6_CL_CHUNK_KERNELS,
+                                family->work_group(problem), family->options, chunk, chunk->kernel, &chunk->log, error);
 }
 
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk) {
@@ -248,7 +251,7 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   return status;
 }
 
-static void destroy(rwkv6_plan *plan) {
+void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
   forward_state *state = plan->state;
   if (!state) return;
   rwkv6_cl_host_release(plan->device, &state->base.host);
@@ -258,10 +261,10 @@ static void destroy(rwkv6_plan *plan) {
   plan->state = NULL;
 }
 
-static rwkv6_status make(rwkv6_plan *plan, forward_state *state, rwkv6_error *error) {
+static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
-  const rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, chunk, error);
+  const rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
   if (status) return status;
   const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 2 * chunk->span);
   const int64_t count = rwkv6_cl_units_count(problem, segment);
@@ -280,14 +283,14 @@ static void lay_out_workspace(rwkv6_plan *plan, forward_state *state) {
   plan->workspace = state->places.carry + (uint64_t)state->units.carries * state_bytes;
 }
 
-static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
+rwkv6_status rwkv6_cl_chunk_forward_create(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   forward_state *state = rwkv6_alloc(1, sizeof *state, "a plan", error);
   if (!state) return RWKV6_OUT_OF_MEMORY;
   plan->state = state;
   state->base.enqueue = enqueue;
-  const rwkv6_status status = make(plan, state, error);
+  const rwkv6_status status = make(plan, state, family, error);
   if (status) {
-    destroy(plan);
+    rwkv6_cl_chunk_forward_destroy(plan);
     return status;
   }
   lay_out_workspace(plan, state);
@@ -296,5 +299,15 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
-const rwkv6_variant rwkv6_cl_chunk_forward = {"portable", RWKV6_FORWARD, RWKV6_MODE_CHUNK,  rwkv6_cl_portable_chunk_supports,
-                                              create,     destroy,       rwkv6_cl_host_run, RWKV6_ARITHMETIC_FP32};
+static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
+  return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_portable, error);
+}
+
+const rwkv6_variant rwkv6_cl_chunk_forward = {"portable",
+                                              RWKV6_FORWARD,
+                                              RWKV6_MODE_CHUNK,
+                                              rwkv6_cl_portable_chunk_supports,
+                                              create,
+                                              rwkv6_cl_chunk_forward_destroy,
+                                              rwkv6_cl_host_run,
+                                              RWKV6_ARITHMETIC_FP32};

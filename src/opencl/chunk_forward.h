@@ -25,6 +25,18 @@ typedef struct rwkv6_cl_chunk {
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
 
+/* Programs with the kernels of chunk_forward.cl, their arguments and their meaning: portable, or for a matrix engine. */
+typedef struct rwkv6_cl_chunk_family {
+  const char *file;
+  int (*local_limit)(const rwkv6_device *);        /* bytes of local memory to plan with */
+  int (*work_group)(const rwkv6_problem *problem); /* the preferred one */
+  rwkv6_cl_options_function *options;              /* fills the geometry of a rwkv6_cl_chunk; its span is a multiple of 16 */
+  /* As in a variant. */
+  bool (*supports)(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
+} rwkv6_cl_chunk_family;
+
+extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated;
+
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {
   uint64_t starts; /* [units, heads, K, V]: increments, then the state before each unit; only if sequences are split */
@@ -36,7 +48,8 @@ typedef struct rwkv6_cl_chunk_places {
 /* Whether a chunk length that the problem fixes fits the local memory; if not, `reason` says what does. */
 bool rwkv6_cl_chunk_length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 
-rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_chunk *chunk, rwkv6_error *error);
+rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                 rwkv6_cl_chunk *chunk, rwkv6_error *error);
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
@@ -60,5 +73,9 @@ rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rw
 rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
                                             const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                             const rwkv6_cl_call *call, rwkv6_error *error);
+
+/* What variants of chunk forward share but for the family: `create`, `destroy`. */
+rwkv6_status rwkv6_cl_chunk_forward_create(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error);
+void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan);
 
 #endif

@@ -10,8 +10,12 @@ bool rwkv6_cl_portable_supports(const rwkv6_device *device, const rwkv6_problem 
 /* The same, and a chunk length that fits. */
 bool rwkv6_cl_portable_chunk_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 
-extern const rwkv6_variant rwkv6_cl_chunk_backward;
+extern const rwkv6_variant rwkv6_cl_chunk_backward_emulated;
+extern const rwkv6_variant rwkv6_cl_chunk_backward_nvidia;
+extern const rwkv6_variant rwkv6_cl_chunk_backward_portable;
 extern const rwkv6_variant rwkv6_cl_chunk_forward;
+extern const rwkv6_variant rwkv6_cl_chunk_forward_emulated;
+extern const rwkv6_variant rwkv6_cl_chunk_forward_nvidia;
 extern const rwkv6_variant rwkv6_cl_recurrent_forward;
 extern const rwkv6_variant rwkv6_cl_recurrent_backward;
 
