@@ -377,7 +377,8 @@ clang_device() {
 }
 
 # Host code again, under the address and undefined-behaviour sanitizers. On devices after the gcc step, whose kernels the drivers
-# have kept. Oclgrind is left out: it watches kernels, and takes minutes under a sanitizer.
+# have kept. Oclgrind is left out, as it watches kernels and takes minutes under a sanitizer; what is longest on the CPU path is
+# shorter.
 plan_sanitizers() {
   job sanitizers_build
   job sanitizers_suite sanitizers_build
@@ -398,7 +399,9 @@ sanitizers_build() {
 
 sanitizers_suite() {
   sanitizer_environment
-  suite_without "$on_devices|.* under Oclgrind" "sanitizers: suite" sanitizers --timeout-multiplier 4
+  suite_without "$on_devices|.* under Oclgrind|operations on the CPU path|long sequences .*" "sanitizers: suite" sanitizers \
+    --timeout-multiplier 4
+  check "sanitizers: quick conformance on the CPU path" "$work/sanitizers/src/cli/rwkv6" conform --device cpu --quick --seed 1
 }
 
 sanitizers_device() {

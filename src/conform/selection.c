@@ -74,19 +74,18 @@ static void shrink(conform_case *test, double work) {
   for (int i = 7; i >= 0 && work_of(test) > work; i--) test->length = lengths[i];
 }
 
-/* Each chunk length is another program, so a specialization has one of its own, in turn: 1 to 16, or to what the portable
- * kernels have local memory for. */
-static int64_t chunk_length_of(const conform_specialization *s) {
+/* Each chunk length is another program, so a default run has each from 1 to 16 with one type and K only, in one case of four,
+ * cut to what the portable kernels have local memory for. 0: automatic. */
+static int64_t choose_chunk_length(const conform_specialization *s, int64_t index, conform_extent extent) {
+  static const int8_t of_key_dim[3][8] = {{11, 0, 8, 0, 5, 13, 0, 3}, {9, 2, 0, 16, 0, 7, 14, 0}, {0, 12, 1, 4, 15, 0, 10, 6}};
+  if (extent == CONFORM_QUICK) return s->dtype == RWKV6_FP16 && s->decay == RWKV6_DECAY_LOG && index == 5 ? 3 : 0;
+  if (index % 4 != 1) return 0;
+  int key = 0;
+  while (dims[key] != s->key_dim) key++;
   const int32_t largest = s->key_dim > s->value_dim ? s->key_dim : s->value_dim;
   const int most = largest > 128 ? 7 : largest > 64 ? 15 : 16;
-  int key = 0;
-  while (key < 7 && dims[key] != s->key_dim) key++;
-  return 1 + (key + 11 * (int)s->dtype) % 16 % most;
-}
-
-static bool has_chunk_length(const conform_specialization *s, int64_t index, conform_extent extent) {
-  if (extent != CONFORM_QUICK) return index % 4 == 1;
-  return s->dtype == RWKV6_FP16 && s->decay == RWKV6_DECAY_LOG && index == 5;
+  const int length = of_key_dim[s->dtype][key];
+  return length > most ? most : length;
 }
 
 /* Each type, and each decay form, meets each distribution within the cases of three specializations. */
@@ -120,7 +119,7 @@ conform_case conform_select_case(const conform_specialization *specialization, i
   test.optional = conform_random_below(&random, 2) ? CONFORM_ALL_OPTIONAL : (uint32_t)conform_random_below(&random, 16);
   test.scale = scales[conform_random_below(&random, 4)];
   test.host = index % 4 == 3;
-  test.chunk_length = has_chunk_length(specialization, index, extent) ? chunk_length_of(specialization) : 0;
+  test.chunk_length = choose_chunk_length(specialization, index, extent);
   test.segment_length = segments[conform_random_below(&random, 4)];
   test.seed = conform_random_bits(&random) % 1000000 + 1;
   shrink(&test, work);

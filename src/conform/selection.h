@@ -30,9 +30,8 @@ const char *conform_specialization_name(const conform_specialization *specializa
 #define CONFORM_CASES 8
 
 /*
- * Case number `index` of a specialization, the same at each call with the same seed. `work` bounds tokens * heads * K * V. One
- * in four has an explicit chunk length, the same for all cases of a specialization; CONFORM_QUICK has one in all, as programs
- * are compiled for it.
+ * Case number `index` of a specialization, the same at each call with the same seed. `work` bounds tokens * heads * K * V. Few
+ * have an explicit chunk length, as programs are compiled for it: each from 1 to 16 occurs, in CONFORM_QUICK one.
  */
 conform_case conform_select_case(const conform_specialization *specialization, int64_t index, conform_extent extent,
                                  uint64_t seed, double work);
