@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program with OpenCL objects of its own: context, queue, one buffer for everything, events. Forward and backward are
+ * enqueued on its queue between its own writes and reads; the library never waits. The results must be those of the CPU path.
+ *
+ *     interop [NAME]     a part of the device's name; default: the first GPU, else the first device
+ */
+#define CL_TARGET_OPENCL_VERSION 120
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rwkv6/opencl.h>
+
+enum { TOKENS = 100, HEADS = 2, DIM = 64, ROW = TOKENS * HEADS * DIM, U = HEADS * DIM };
+enum {
+  IN_R,
+  IN_K,
+  IN_V,
+  IN_W,
+  IN_DO,
+  OUT_O,
+  OUT_DR,
+  OUT_DK,
+  OUT_DV,
+  OUT_DW,
+  ROWS
+}; /* of [token][head][channel] in the buffer */
+
+static float host[ROWS][ROW], expected[ROWS][ROW], u[U], du[U];
+static rwkv6_error error = RWKV6_ERROR_INIT;
+
+static void check(rwkv6_status status) {
+  if (status == RWKV6_OK) return;
+  fprintf(stderr, "%s: %s\n", rwkv6_status_name(status), error.message);
+  exit(1);
+}
+
+static void check_cl(cl_int code, const char *what) {
+  if (code == CL_SUCCESS) return;
+  fprintf(stderr, "%s: OpenCL error %d\n", what, (int)code);
+  exit(1);
+}
+
+/* The first device whose name has `part`, or, without one, the first GPU, else any. */
+static cl_device_id choose_device(const char *part) {
+  cl_platform_id platforms[16];
+  cl_uint platform_count = 0;
+  cl_device_id chosen = NULL;
+  check_cl(clGetPlatformIDs(16, platforms, &platform_count), "clGetPlatformIDs");
+  for (cl_uint p = 0; p < platform_count && p < 16; p++) {
+    cl_device_id devices[16];
+    cl_uint count = 0;
+    if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, 16, devices, &count)) continue;
+    for (cl_uint d = 0; d < count && d < 16; d++) {
+      char name[256] = "";
+      cl_device_type type = 0;
+      clGetDeviceInfo(devices[d], CL_DEVICE_NAME, sizeof name, name, NULL);
+      clGetDeviceInfo(devices[d], CL_DEVICE_TYPE, sizeof type, &type, NULL);
+      if (part ? strstr(name, part) != NULL : (type & CL_DEVICE_TYPE_GPU) != 0) return devices[d];
+      if (!part && !chosen) chosen = devices[d];
+    }
+  }
+  if (chosen) return chosen;
+  fprintf(stderr, "no OpenCL device%s%s\n", part ? " with this in its name: " : "", part ? part : "");
+  exit(1);
+}
+
+/* The place of a tensor in the buffer: an offset in elements. u, du and nothing else follow the rows. */
+static rwkv6_opencl_tensor at(cl_mem buffer, int place) {
+  const rwkv6_opencl_tensor tensor = {buffer, (int64_t)place * ROW};
+  return tensor;
+}
+
+static rwkv6_plan *make_plan(rwkv6_device *device, rwkv6_operation operation, uint64_t *workspace) {
+  rwkv6_plan *plan;
+  rwkv6_problem problem;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  rwkv6_problem_init(&problem, sizeof problem, 1, TOKENS, HEADS, DIM, DIM);
+  check(rwkv6_plan_create(device, &problem, operation, RWKV6_MODE_AUTO, &plan, &error));
+  check(rwkv6_plan_get_info(plan, &info, &error));
+  if (info.workspace > *workspace) *workspace = info.workspace;
+  return plan;
+}
+
+/* What the CPU path gives, through host pointers. */
+static void expect(void) {
+  rwkv6_device *cpu;
+  uint64_t unused = 0;
+  check(rwkv6_device_open("cpu", NULL, &cpu, &error));
+  rwkv6_plan *forward = make_plan(cpu, RWKV6_FORWARD, &unused), *backward = make_plan(cpu, RWKV6_BACKWARD, &unused);
+  rwkv6_tensors t = RWKV6_TENSORS_INIT;
+  t.r = host[IN_R], t.k = host[IN_K], t.v = host[IN_V], t.w = host[IN_W], t.u = u, t.o = expected[OUT_O];
+  check(rwkv6_run(forward, &t, &error));
+  t.o = NULL, t.do_ = host[IN_DO], t.du = du;
+  t.dr = expected[OUT_DR], t.dk = expected[OUT_DK], t.dv = expected[OUT_DV], t.dw = expected[OUT_DW];
+  check(rwkv6_run(backward, &t, &error));
+  rwkv6_plan_destroy(&forward);
+  rwkv6_plan_destroy(&backward);
+  rwkv6_device_close(&cpu);
+}
+
+static double difference(const float *x, const float *y, int count) {
+  double distance = 0, norm = 0;
+  for (int i = 0; i < count; i++) distance += pow((double)x[i] - y[i], 2), norm += pow(y[i], 2);
+  return sqrt(distance / norm);
+}
+
+int main(int argc, char **argv) {
+  for (int row = IN_R; row <= IN_DO; row++)
+    for (int i = 0; i < ROW; i++) host[row][i] = (float)rand() / (float)RAND_MAX * 2 - (row == IN_W ? 2.5f : 1);
+  for (int i = 0; i < ROW; i++) host[IN_W][i] = fminf(host[IN_W][i], 0); /* the logarithm of the decay */
+  for (int i = 0; i < U; i++) u[i] = (float)rand() / (float)RAND_MAX;
+  expect();
+
+  /* What such a program has anyway. */
+  char name[256] = "";
+  cl_int code;
+  const cl_device_id id = choose_device(argc > 1 ? argv[1] : NULL);
+  clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof name, name, NULL);
+  printf("device: %s\n", name);
+  cl_context context = clCreateContext(NULL, 1, &id, NULL, NULL, &code);
+  check_cl(code, "clCreateContext");
+  cl_command_queue queue = clCreateCommandQueue(context, id, 0, &code);
+  check_cl(code, "clCreateCommandQueue");
+
+  /* A device on that context, plans, and memory for them: all that takes time is done before the work begins. */
+  rwkv6_device *device;
+  uint64_t workspace_bytes = 8;
+  check(rwkv6_opencl_device_wrap(context, id, NULL, &device, &error));
+  rwkv6_plan *forward = make_plan(device, RWKV6_FORWARD, &workspace_bytes);
+  rwkv6_plan *backward = make_plan(device, RWKV6_BACKWARD, &workspace_bytes);
+  cl_mem memory = clCreateBuffer(context, CL_MEM_READ_WRITE, sizeof host + sizeof u + sizeof du, NULL, &code);
+  check_cl(code, "clCreateBuffer");
+  cl_mem workspace = clCreateBuffer(context, CL_MEM_READ_WRITE, (size_t)workspace_bytes, NULL, &code);
+  check_cl(code, "clCreateBuffer");
+
+  cl_event written[2], done[2];
+  check_cl(clEnqueueWriteBuffer(queue, memory, CL_FALSE, 0, sizeof host, host, 0, NULL, &written[0]), "write");
+  check_cl(clEnqueueWriteBuffer(queue, memory, CL_FALSE, sizeof host, sizeof u, u, 0, NULL, &written[1]), "write");
+  rwkv6_opencl_tensors t = RWKV6_OPENCL_TENSORS_INIT;
+  t.r = at(memory, IN_R), t.k = at(memory, IN_K), t.v = at(memory, IN_V), t.w = at(memory, IN_W);
+  t.u = at(memory, ROWS);
+  t.workspace = workspace;
+  t.o = at(memory, OUT_O);
+  check(rwkv6_opencl_enqueue(forward, queue, &t, 2, written, &done[0], &error));
+  t.o.buffer = NULL; /* no part of backward */
+  t.do_ = at(memory, IN_DO), t.dr = at(memory, OUT_DR), t.dk = at(memory, OUT_DK), t.dv = at(memory, OUT_DV);
+  t.dw = at(memory, OUT_DW);
+  t.du = t.u, t.du.offset += U;
+  check(rwkv6_opencl_enqueue(backward, queue, &t, 1, &done[0], &done[1], &error));
+  rwkv6_plan_destroy(&forward); /* its work may still be running */
+  rwkv6_plan_destroy(&backward);
+  check_cl(clEnqueueReadBuffer(queue, memory, CL_TRUE, 0, sizeof host, host, 1, &done[1], NULL), "read");
+
+  static const char *const names[] = {"o", "dr", "dk", "dv", "dw"};
+  double worst = 0;
+  for (int i = 0; i < 5; i++) {
+    const double found = difference(host[OUT_O + i], expected[OUT_O + i], ROW);
+    printf("%-2s differs from the CPU path by %.1e\n", names[i], found);
+    if (!(found <= worst)) worst = found;
+  }
+  for (int i = 0; i < 2; i++) clReleaseEvent(written[i]), clReleaseEvent(done[i]);
+  clReleaseMemObject(memory);
+  clReleaseMemObject(workspace);
+  rwkv6_device_close(&device);
+  clReleaseCommandQueue(queue);
+  clReleaseContext(context);
+  printf("%s\n", worst < 1e-5 ? "ok" : "WRONG");
+  return worst < 1e-5 ? 0 : 1;
+}
