@@ -3,7 +3,7 @@
  * A program with OpenCL objects of its own: context, queue, one buffer for everything, events. Forward and backward are
  * enqueued on its queue between its own writes and reads; the library never waits. The results must be those of the CPU path.
  *
- *     interop [NAME]     a part of the device's name; default: the first GPU, else the first device
+ *     interop [DEVICE]     opencl:N or a part of a name; default: the first GPU, else the first device
  */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <math.h>
@@ -43,8 +43,9 @@ static void check_cl(cl_int code, const char *what) {
   exit(1);
 }
 
-/* The first device whose name has `part`, or, without one, the first GPU, else any. */
+/* The first device whose name has `part`, or that is number N of all for "opencl:N"; without `part` the first GPU, else any. */
 static cl_device_id choose_device(const char *part) {
+  int number = 0;
   cl_platform_id platforms[16];
   cl_uint platform_count = 0;
   cl_device_id chosen = NULL;
@@ -54,16 +55,17 @@ static cl_device_id choose_device(const char *part) {
     cl_uint count = 0;
     if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, 16, devices, &count)) continue;
     for (cl_uint d = 0; d < count && d < 16; d++) {
-      char name[256] = "";
+      char name[256] = "", id[32];
       cl_device_type type = 0;
+      snprintf(id, sizeof id, "opencl:%d", number++);
       clGetDeviceInfo(devices[d], CL_DEVICE_NAME, sizeof name, name, NULL);
       clGetDeviceInfo(devices[d], CL_DEVICE_TYPE, sizeof type, &type, NULL);
-      if (part ? strstr(name, part) != NULL : (type & CL_DEVICE_TYPE_GPU) != 0) return devices[d];
+      if (part ? strstr(name, part) || !strcmp(id, part) : (type & CL_DEVICE_TYPE_GPU) != 0) return devices[d];
       if (!part && !chosen) chosen = devices[d];
     }
   }
   if (chosen) return chosen;
-  fprintf(stderr, "no OpenCL device%s%s\n", part ? " with this in its name: " : "", part ? part : "");
+  fprintf(stderr, "no OpenCL device%s%s\n", part ? " of that name: " : "", part ? part : "");
   exit(1);
 }
 

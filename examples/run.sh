@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Shows what rwkv6cl does on this machine: installs what is missing, builds, lists the devices, computes the tensors in
 # tests/golden forward and backward on the CPU path and on every OpenCL device, in each mode that the device has, and runs the
-# example on each device.
+# examples on each device.
 #
 #     sh examples/run.sh
 #
@@ -51,12 +51,20 @@ command_of() {
   echo "$rwkv6 run $folders --device $1 --mode $2 --out $build/results/$1-$2${4:+ $4}"
 }
 
+# Two of the examples bring OpenCL objects of their own.
+examples_of() {
+  echo attention train_step
+  case $1 in opencl*) echo interop decode_server ;; esac
+}
+
 # Drivers keep what they compile on disk; what is shown afterwards starts at once and its times are those of computing.
 compile() {
   grep "^$1 " "$build/modes" | while read -r device mode cases options; do
     sh -c "$(command_of "$device" "$mode" "$cases" "$options")" || true
   done
-  "$build/examples/attention" "$1"
+  for example in $(examples_of "$1"); do
+    "$build/examples/$example" "$1" || true
+  done
 }
 
 failed=0
@@ -86,7 +94,9 @@ while read -r device mode cases options; do
   show "$(command_of "$device" "$mode" "$cases" "$options")"
 done <"$build/modes"
 for device in $(cut -d ' ' -f 1 "$build/modes" | uniq); do
-  show "$build/examples/attention $device"
+  for example in $(examples_of "$device"); do
+    show "$build/examples/$example $device"
+  done
 done
 
 printf '\nBuilt and ran in %s s. ' "$(($(date +%s) - started))"

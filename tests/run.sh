@@ -247,7 +247,9 @@ gcc_device() {
   use gcc "$1"
   suite_only "$but_operations" "gcc: suite on $1" gcc
   check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
-  check "gcc: example on $1" "$work/gcc/examples/attention" "$device"
+  for example in attention train_step interop decode_server; do
+    check "gcc: $example on $1" "$work/gcc/examples/$example" "$device"
+  done
 }
 
 gcc_quick() {
@@ -385,6 +387,16 @@ plan_sanitizers() {
   for platform in $required_platforms; do
     job "sanitizers_device:$platform" sanitizers_build "gcc_operations:$platform" "gcc_device:$platform"
   done
+  job threads gcc_device:pocl
+}
+
+# The host side under ThreadSanitizer. On PoCL, which reports nothing of its own.
+threads() {
+  use gcc pocl
+  check "sanitizers: build for threads" build threads -Dopencl=enabled -Dbuildtype=debugoptimized -Db_sanitize=thread \
+    -Db_lundef=false -Dexamples=false
+  check "sanitizers: threads on pocl" "$work/threads/tests/operations/test_threads"
+  check "sanitizers: threads with queues of their own on pocl" "$work/threads/tests/operations/test_interop_threads"
 }
 
 sanitizer_environment() {
