@@ -98,9 +98,9 @@ typedef struct rwkv6_opencl_tensors {
  * With RWKV6_CHECK_SLOTS or RWKV6_CHECK_VALUES in problem.checks, what they check is read back first: the call then waits for
  * wait_list and for the queue.
  *
- * One thread at a time per plan. Errors: INVALID_ARGUMENT, and with these checks OUT_OF_MEMORY (nothing enqueued); DEVICE_ERROR, OUT_OF_MEMORY,
- * OUT_OF_DEVICE_MEMORY from an OpenCL call: work may have been enqueued before it failed, so outputs are undefined, and the queue is to be
- * finished before buffers are used again.
+ * One thread at a time per plan. Errors: INVALID_ARGUMENT, and with these checks OUT_OF_MEMORY (nothing enqueued);
+ * DEVICE_ERROR, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY from an OpenCL call: work may have been enqueued before it failed, so
+ * outputs are undefined, and the queue is to be finished before buffers are used again.
  */
 RWKV6_API rwkv6_status rwkv6_opencl_enqueue(rwkv6_plan *plan, cl_command_queue queue, const rwkv6_opencl_tensors *tensors,
                                             cl_uint wait_count, const cl_event *wait_list, cl_event *event, rwkv6_error *error);
@@ -111,7 +111,8 @@ RWKV6_API rwkv6_status rwkv6_opencl_enqueue(rwkv6_plan *plan, cl_command_queue q
  * The rwkv6_state_* calls of rwkv6.h for a pool in a buffer, enqueued. For all of them:
  *  - `device`, `queue`, `wait_count`, `wait_list` and `event` are as for rwkv6_opencl_enqueue; `problem` as for rwkv6_state_zero
  *  - `pool` is [pool_slots, heads, key_dim, value_dim] from `pool.offset` on
- *  - they return at once; any thread. Errors: INVALID_ARGUMENT (nothing enqueued); DEVICE_ERROR, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY from OpenCL
+ *  - they return at once; any thread. Errors: INVALID_ARGUMENT (nothing enqueued); DEVICE_ERROR, OUT_OF_MEMORY,
+ *    OUT_OF_DEVICE_MEMORY from OpenCL
  */
 
 /** Zeros into a slot: for a sequence that begins. */

@@ -103,7 +103,7 @@ typedef enum rwkv6_device_kind {
 typedef struct rwkv6_device_info {
   size_t size; /**< set by the caller: sizeof(rwkv6_device_info) */
   rwkv6_device_kind kind;
-  char id[32];               /**< the string that opens it: "cpu", "opencl:0", "opencl:1", ... */
+  char id[32];               /**< the string that opens it: "cpu", "opencl:0", "opencl:1", ...; "wrapped": rwkv6/opencl.h */
   char name[256];            /**< as the driver reports it; "cpu" for the CPU path */
   char vendor[128];
   char platform[128];        /**< name of the OpenCL platform; "" for the CPU path */
