@@ -33,6 +33,7 @@ needed() {
   need mesa-opencl-icd has_opencl_driver rusticl
   need oclgrind command -v oclgrind
   need pocl-opencl-icd has_opencl_driver pocl
+  need python3-venv python3 -c 'import ensurepip'
   for step in $steps; do
     case $step in clang | valgrind) need "$step" command -v "$step" ;; esac
   done
@@ -287,19 +288,14 @@ plan_valgrind() {
 
 valgrind_cpu() {
   may_skip=yes
-  memcheck='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect'
-  suite_without "$on_devices|without .*|(golden|operations|peers) on .*|long sequences .*|cli-tool|cli-bench|side by side|header .*|exported .*" \
-    "valgrind: suite, CPU path" no-opencl --wrap "$memcheck" --timeout-multiplier 20
-  # shellcheck disable=SC2086 # a list of words
-  check "valgrind: operations on the CPU path" \
-    $memcheck "$work/no-opencl/src/cli/rwkv6" conform --device cpu --quick --part 1/3 --seed 1
-  # shellcheck disable=SC2086
-  check "valgrind: bench" $memcheck \
-    "$work/no-opencl/src/cli/rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
+  memcheck=tests/setup/memcheck.sh
+  rwkv6=$work/no-opencl/src/cli/rwkv6
+  suite_without "$on_devices|peers on .*|long sequences .*" "valgrind: suite, CPU path" no-opencl --wrap "sh $PWD/$memcheck" \
+    --timeout-multiplier 20
+  check "valgrind: operations on the CPU path" sh $memcheck "$rwkv6" conform --device cpu --quick --part 1/3 --seed 1
+  check "valgrind: bench" sh $memcheck "$rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
   for mode in recurrent chunk; do
-    # shellcheck disable=SC2086
-    check "valgrind: tool, $mode" $memcheck \
-      "$work/no-opencl/src/cli/rwkv6" run tests/golden/*/ --device cpu --mode $mode --out "$work/tool-$mode"
+    check "valgrind: tool, $mode" sh $memcheck "$rwkv6" run tests/golden/*/ --device cpu --mode $mode --out "$work/tool-$mode"
   done
 }
 
