@@ -13,7 +13,8 @@
 /* Whether doubling a number changes nothing but its exponent: not where storage ends, nor near where devices may flush to 0. */
 static bool doubles_exactly(double value, rwkv6_dtype dtype) {
   const double size = fabs(value);
-  return dtype == RWKV6_FP16 ? size >= 0x1p-14 && size < 0x1p15 : size >= 0x1p-90 && size < 0x1p126;
+  /* 2^-14 itself may have been rounded up from a denormal number */
+  return dtype == RWKV6_FP16 ? size > 0x1p-14 && size < 0x1p15 : size >= 0x1p-90 && size < 0x1p126;
 }
 
 /* Outputs of changed data are the first outputs, moved and multiplied as `change` says. */
