@@ -67,7 +67,8 @@ static void *memory_of(const rwkv6_problem *resolved, rwkv6_tensor_id id, const 
   uint8_t *memory = malloc(bytes ? bytes : 1);
   FUZZ_REQUIRE(memory);
   for (size_t i = 0; i < bytes; i++) memory[i] = input->size ? input->data[(i * 7 + (size_t)id) % input->size] : 0x3c;
-  if (id == RWKV6_TENSOR_SLOTS && memory[0] % 8) choose_slots(resolved, (int32_t *)(void *)memory, memory[0]);
+  if (id == RWKV6_TENSOR_SLOTS && resolved->pool_slots > 0 && bytes && memory[0] % 8)
+    choose_slots(resolved, (int32_t *)(void *)memory, memory[0]);
   return memory;
 }
 
@@ -93,8 +94,10 @@ static void make_call(const rwkv6_problem *resolved, rwkv6_operation operation, 
     memcpy(made->before[i], made->memory[i], made->bytes[i]);
     conform_tensors_set(&made->tensors, i, made->memory[i]);
   }
-  if (wrong >= 32 && wrong < 64)
-    conform_tensors_set(&made->tensors, (int)(wrong % RWKV6_TENSOR_COUNT), made->memory[(wrong + 1) % RWKV6_TENSOR_COUNT]);
+  /* Shared memory has to be large enough for both: that much a caller must get right. */
+  const int to = (int)(wrong % RWKV6_TENSOR_COUNT), from = (int)((wrong + 1) % RWKV6_TENSOR_COUNT);
+  if (wrong >= 32 && wrong < 64 && made->bytes[from] >= made->bytes[to])
+    conform_tensors_set(&made->tensors, to, made->memory[from]);
 }
 
 static void free_call(call *made) {
