@@ -105,6 +105,24 @@ def amd(target, source, options, work):
     return kernels
 
 
+def make_dynamic(output):
+    """
+    ptxas takes no more than 48 KiB of static local memory a kernel, NVIDIA's OpenCL does. Turns the arrays of larger kernels into dynamic
+    ones, whose bytes ptxas does not count; {kernel: those bytes}.
+    """
+    text = output.read_text()
+    array = re.compile(r"^\s*\.shared (\.align \d+ \.b8 (\w+?)_\$_[\w$]+)\[(\d+)\];", re.M)
+    sizes = {}
+    for found in array.finditer(text):
+        sizes[found.group(2)] = sizes.get(found.group(2), 0) + int(found.group(3))
+    large = {kernel: size for kernel, size in sizes.items() if size > 48 * 1024}
+
+    moved = ["\t.extern .shared %s[];" % found.group(1) for found in array.finditer(text) if found.group(2) in large]
+    text = array.sub(lambda found: "" if found.group(2) in large else found.group(0), text)
+    output.write_text(text.replace(".address_size 64", ".address_size 64\n" + "\n".join(moved), 1))
+    return large
+
+
 def ptxas():
     return shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
 
@@ -117,14 +135,16 @@ def nvidia(target, source, options, work):
          "-O3", "-S", "-o", str(output)] + NATIVE + shlex.split(options) + [str(source)])
     if not ptxas():
         return {}
+    dynamic = make_dynamic(output)
     said = run([ptxas(), "-arch=" + target, "-v", "-o", str(work / "kernels.cubin"), str(output)])
     kernels = {}
     for part in said.split("Compiling entry function '")[1:]:
-        kernels[part.split("'", 1)[0]] = (
+        name = part.split("'", 1)[0]
+        kernels[name] = (
             number(r"Used (\d+) registers", part),
             32,
             number(r"(\d+) bytes spill stores", part),
-            number(r"(\d+) bytes smem", part, 0),
+            number(r"(\d+) bytes smem", part, 0) + dynamic.get(name, 0),
             number(r"(\d+) bytes stack frame", part),
         )
     return kernels
