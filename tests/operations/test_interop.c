@@ -106,6 +106,10 @@ static void test_in_order(void **state) {
   test.ragged = false;
   test.length = 1;
   check_everywhere(&test, 0);
+  test.key_dim = 32; /* as matrix units want it */
+  test.value_dim = 16;
+  test.length = 100;
+  check_everywhere(&test, 0);
 }
 
 static void test_out_of_order(void **state) {
@@ -312,6 +316,8 @@ static void test_pool(void **state) {
   tests[2].segment_length = 64;
   tests[2].ragged = true;
   tests[3].dtype = RWKV6_FP16;
+  tests[3].key_dim = 32; /* as matrix units want it */
+  tests[3].value_dim = 16;
   tests[3].reverse = true;
   for (size_t device = 0; device < devices.count; device++) {
     opencl_objects o;
