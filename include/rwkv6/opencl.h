@@ -130,7 +130,8 @@ RWKV6_API rwkv6_status rwkv6_opencl_state_save(rwkv6_device *device, const rwkv6
                                                rwkv6_opencl_tensor pool, int32_t slot, float *state, cl_uint wait_count,
                                                const cl_event *wait_list, cl_event *event, rwkv6_error *error);
 
-/** Copies `state` [heads, key_dim, value_dim] in host memory into a slot; it must stay as it is until the work is complete. */
+/** Copies `state` [heads, key_dim, value_dim] in host memory into a slot. It must hold its values when the call is made, and stay as it is
+ * until the work is complete. */
 RWKV6_API rwkv6_status rwkv6_opencl_state_load(rwkv6_device *device, const rwkv6_problem *problem, cl_command_queue queue,
                                                rwkv6_opencl_tensor pool, int32_t slot, const float *state, cl_uint wait_count,
                                                const cl_event *wait_list, cl_event *event, rwkv6_error *error);

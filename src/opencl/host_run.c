@@ -19,6 +19,16 @@ static size_t tensor_bytes(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   return (size_t)rwkv6_tensor_elements(problem, id) * rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
 }
 
+static rwkv6_status out_of_memory(const rwkv6_device *device, uint64_t bytes, const char *what, cl_int code,
+                                  rwkv6_error *error) {
+  rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
+             "out of device memory: %" PRIu64 " bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
+             " of them at most in one buffer (%s)",
+             bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation, rwkv6_cl_error_name(code));
+  rwkv6_cl_error_code(error, code);
+  return RWKV6_OUT_OF_DEVICE_MEMORY;
+}
+
 rwkv6_status rwkv6_cl_create_buffer(const rwkv6_device *device, uint64_t bytes, const char *what, cl_mem *buffer,
                                     rwkv6_error *error) {
   cl_int code = CL_INVALID_BUFFER_SIZE; /* what a 32-bit host says to more than its size_t holds */
@@ -28,12 +38,17 @@ rwkv6_status rwkv6_cl_create_buffer(const rwkv6_device *device, uint64_t bytes, 
   *buffer = NULL;
   if (code != CL_MEM_OBJECT_ALLOCATION_FAILURE && code != CL_INVALID_BUFFER_SIZE && code != CL_OUT_OF_RESOURCES)
     return rwkv6_cl_fail(error, code, "clCreateBuffer");
-  rwkv6_fail(error, RWKV6_OUT_OF_DEVICE_MEMORY,
-             "out of device memory: %" PRIu64 " bytes for %s; device %s has %" PRIu64 " bytes, %" PRIu64
-             " of them at most in one buffer (%s)",
-             bytes, what, device->info.id, device->info.global_memory, device->info.max_allocation, rwkv6_cl_error_name(code));
-  rwkv6_cl_error_code(error, code);
-  return RWKV6_OUT_OF_DEVICE_MEMORY;
+  return out_of_memory(device, bytes, what, code, error);
+}
+
+/* The same for one buffer of several, `total` bytes so far: drivers that allocate late would fail in the middle of a run. */
+static rwkv6_status create_within(const rwkv6_device *device, uint64_t bytes, const char *what, uint64_t *total, cl_mem *buffer,
+                                  rwkv6_error *error) {
+  const uint64_t memory = device->info.global_memory;
+  if (memory && (bytes > memory || *total > memory - bytes))
+    return out_of_memory(device, bytes, what, CL_MEM_OBJECT_ALLOCATION_FAILURE, error);
+  *total += bytes;
+  return rwkv6_cl_create_buffer(device, bytes, what, buffer, error);
 }
 
 static bool is_packed(const rwkv6_problem *problem, const rwkv6_problem *packed, rwkv6_tensor_id id) {
@@ -44,12 +59,13 @@ static bool is_packed(const rwkv6_problem *problem, const rwkv6_problem *packed,
 /* initial_state and final_state share a buffer when the caller updates in place; two buffers give the same answer. */
 static rwkv6_status create_buffers(const rwkv6_plan *plan, rwkv6_cl_host *host, rwkv6_error *error) {
   size_t staging = 0;
+  uint64_t total = 0;
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, id)) continue;
     const size_t bytes = tensor_bytes(&plan->problem, id);
     const rwkv6_status status =
-        rwkv6_cl_create_buffer(plan->device, bytes, rwkv6_tensor_table[id].name, &host->buffer[id], error);
+        create_within(plan->device, bytes, rwkv6_tensor_table[id].name, &total, &host->buffer[id], error);
     if (status) return status;
     if ((id == RWKV6_TENSOR_POOL || !is_packed(&plan->problem, &host->packed, id)) && bytes > staging) staging = bytes;
   }
@@ -62,7 +78,7 @@ static rwkv6_status create_buffers(const rwkv6_plan *plan, rwkv6_cl_host *host, 
     if (!host->places) return RWKV6_OUT_OF_MEMORY;
   }
   if (!plan->workspace) return RWKV6_OK;
-  return rwkv6_cl_create_buffer(plan->device, plan->workspace, "the workspace", &host->workspace, error);
+  return create_within(plan->device, plan->workspace, "the workspace", &total, &host->workspace, error);
 }
 
 static rwkv6_problem packed_problem(const rwkv6_problem *problem, rwkv6_operation operation) {

@@ -350,6 +350,7 @@ static void check_states(const opencl_objects *o) {
   rwkv6_status status = rwkv6_opencl_state_save(o->device, &problem, o->queue, states, 1, saved, 0, NULL, &done[0], &error);
   if (!status) status = rwkv6_opencl_state_fork(o->device, &problem, o->queue, states, 0, 1, 1, &done[0], &done[1], &error);
   if (!status) status = rwkv6_opencl_state_zero(o->device, &problem, o->queue, states, 0, 1, &done[1], &done[2], &error);
+  if (!status) assert_int_equal(o->extra.WaitForEvents(1, done), CL_SUCCESS); /* `saved` must have its values */
   if (!status) status = rwkv6_opencl_state_load(o->device, &problem, o->queue, states, 3, saved, 1, &done[0], &done[3], &error);
   if (status) fail_msg("%s", error.message);
   assert_int_equal(o->extra.WaitForEvents(4, done), CL_SUCCESS);
