@@ -9,6 +9,8 @@
 #define ROUNDS 5
 
 static test_devices devices;
+static pthread_mutex_t lock =
+    PTHREAD_MUTEX_INITIALIZER; /* what compares with the reference keeps account of the errors found */
 
 typedef struct job {
   conform_subject subject;
@@ -40,7 +42,9 @@ static void *run_job(void *argument) {
     const conform_terms terms = conform_terms_of(&data);
     conform_values expected;
     conform_reference(&data, RWKV6_MODE_RECURRENT, true, &expected);
+    pthread_mutex_lock(&lock);
     work->right = conform_check_values(&data, &terms, &expected, &work->message);
+    pthread_mutex_unlock(&lock);
     for (int i = 0; i < ROUNDS && work->right; i++)
       work->right = run_once(work, &data, NULL) && conform_check_bits(&data, &first, -1, "another round", &work->message);
     conform_values_destroy(&expected);
