@@ -11,7 +11,7 @@
 
 #include <rwkv6/rwkv6.h>
 
-enum { PROMPT = 200, TOKENS = 232, HEADS = 4, DIM = 64, ROW = HEADS * DIM };
+enum { PROMPT = 200, TOKENS = 232, HEADS = 4, DIM = 32, ROW = HEADS * DIM };
 
 static float r[TOKENS * ROW], k[TOKENS * ROW], v[TOKENS * ROW], w[TOKENS * ROW], u[ROW]; /* [token][head][channel] */
 static float whole[TOKENS * ROW], pieces[TOKENS * ROW], state[HEADS * DIM * DIM];        /* [head][key][value] */

@@ -13,7 +13,7 @@
 
 #include <rwkv6/opencl.h>
 
-enum { TOKENS = 100, HEADS = 2, DIM = 64, ROW = TOKENS * HEADS * DIM, U = HEADS * DIM };
+enum { TOKENS = 100, HEADS = 2, DIM = 32, ROW = TOKENS * HEADS * DIM, U = HEADS * DIM };
 enum {
   IN_R,
   IN_K,
