@@ -105,26 +105,21 @@ def amd(target, source, options, work):
     return kernels
 
 
-def make_dynamic(output):
-    """
-    ptxas takes no more than 48 KiB of static local memory a kernel, NVIDIA's OpenCL does. Turns the arrays of larger kernels into dynamic
-    ones, whose bytes ptxas does not count; {kernel: those bytes}.
-    """
-    text = output.read_text()
-    array = re.compile(r"^\s*\.shared (\.align \d+ \.b8 (\w+?)_\$_[\w$]+)\[(\d+)\];", re.M)
-    sizes = {}
-    for found in array.finditer(text):
-        sizes[found.group(2)] = sizes.get(found.group(2), 0) + int(found.group(3))
-    large = {kernel: size for kernel, size in sizes.items() if size > 48 * 1024}
-
-    moved = ["\t.extern .shared %s[];" % found.group(1) for found in array.finditer(text) if found.group(2) in large]
-    text = array.sub(lambda found: "" if found.group(2) in large else found.group(0), text)
-    output.write_text(text.replace(".address_size 64", ".address_size 64\n" + "\n".join(moved), 1))
-    return large
-
-
 def ptxas():
     return shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
+
+
+def assemble(target, source):
+    """
+    What ptxas says. It refuses more than 48 KiB of static local memory a kernel, which NVIDIA's OpenCL takes; it has figured everything
+    out by then, so a refusal for that alone is none.
+    """
+    command = [ptxas(), "-arch=" + target, "-v", "-o", "/dev/null", str(source)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    errors = [line for line in done.stdout.splitlines() if line.startswith(("ptxas error", "ptxas fatal", "ptxas /"))]
+    if done.returncode != 0 and not (errors and all("uses too much shared data" in line for line in errors)):
+        raise Refused("%s\n%s" % (shlex.join(command), done.stdout[-4000:]))
+    return done.stdout
 
 
 def nvidia(target, source, options, work):
@@ -135,16 +130,14 @@ def nvidia(target, source, options, work):
          "-O3", "-S", "-o", str(output)] + NATIVE + shlex.split(options) + [str(source)])
     if not ptxas():
         return {}
-    dynamic = make_dynamic(output)
-    said = run([ptxas(), "-arch=" + target, "-v", "-o", str(work / "kernels.cubin"), str(output)])
+    said = assemble(target, output)
     kernels = {}
     for part in said.split("Compiling entry function '")[1:]:
-        name = part.split("'", 1)[0]
-        kernels[name] = (
+        kernels[part.split("'", 1)[0]] = (
             number(r"Used (\d+) registers", part),
             32,
             number(r"(\d+) bytes spill stores", part),
-            number(r"(\d+) bytes smem", part, 0) + dynamic.get(name, 0),
+            number(r"(\d+) bytes smem", part, 0),
             number(r"(\d+) bytes stack frame", part),
         )
     return kernels
