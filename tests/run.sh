@@ -239,14 +239,14 @@ timed='warm start on PoCL'
 
 gcc_operations() {
   use gcc "$1"
-  suite_only 'operations on OpenCL devices' "gcc: operations on $1" gcc
+  suite_only 'operations on OpenCL devices' "gcc: operations on $1" gcc --setup kept
 }
 
 but_operations='([^o]|o[^p]).* o[nf] OpenCL devices'
 
 gcc_device() {
   use gcc "$1"
-  suite_only "$but_operations" "gcc: suite on $1" gcc
+  suite_only "$but_operations" "gcc: suite on $1" gcc --setup kept
   check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
   for example in attention train_step interop decode_server; do
     check "gcc: $example on $1" "$work/gcc/examples/$example" "$device"
@@ -427,7 +427,7 @@ sanitizers_device() {
   sanitizer_environment
   use sanitizers "$1"
   some_operations sanitizers "$1"
-  suite_only "$but_operations" "sanitizers: suite on $1" sanitizers --timeout-multiplier 4
+  suite_only "$but_operations" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
 }
 
 # Other processors and systems.
