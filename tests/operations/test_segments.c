@@ -104,9 +104,9 @@ static void test_automatic_segments(void **state) {
   check(&test, true);
   test.length = 100;
   check(&test, false);
-  test.length = 300;
-  test.sequences = 8;
-  test.heads = 16;
+  test.length = 520;
+  test.sequences = 3;
+  test.heads = 8;
   check(&test, false);
 }
 
