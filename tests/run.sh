@@ -19,7 +19,7 @@ work=$PWD/build-tests
 # A step is a name here, a function plan_STEP that queues its jobs, and in needed() the packages that only it needs.
 quick_steps='gcc install'
 default_steps='gcc no-opencl valgrind no-library install clang sanitizers'
-full_steps="$default_steps machines compilers fuzz"
+full_steps="$default_steps threads machines compilers fuzz"
 
 # Platforms that have to be there, by the names that platform_name gives them.
 required_platforms='intel pocl rusticl'
@@ -256,13 +256,13 @@ gcc_device() {
 gcc_quick() {
   use gcc "$1"
   suite_only 'failures of OpenCL devices' "gcc: failures of $1" gcc
-  some_operations gcc "$1"
+  check "gcc: a third of quick conformance on $1" \
+    "$work/gcc/src/cli/rwkv6" conform --device "$device" --quick --part 1/3 --seed 1
 }
 
-# some_operations BUILD PLATFORM
+# some_operations BUILD PLATFORM: cases of gcc_operations again, whose kernels are kept.
 some_operations() {
-  check "$1: a third of quick conformance on $2" \
-    "$work/$1/src/cli/rwkv6" conform --device "$device" --quick --part 1/3 --seed 1
+  check "$1: a sixth of operations on $2" "$work/$1/src/cli/rwkv6" conform --device "$device" --part 1/6 --seed 1
 }
 
 # A library without OpenCL.
@@ -394,16 +394,6 @@ plan_sanitizers() {
   for platform in $required_platforms; do
     job "sanitizers_device:$platform" sanitizers_build "gcc_operations:$platform" "gcc_device:$platform"
   done
-  job threads gcc_device:pocl
-}
-
-# The host side under ThreadSanitizer. With PoCL alone in the process: it has nothing reported of its own.
-threads() {
-  export OCL_ICD_VENDORS="$OCL_ICD_VENDORS/pocl.icd" RWKV6_TEST_DEVICE=opencl:0
-  check "sanitizers: build for threads" build threads -Dopencl=enabled -Dbuildtype=debugoptimized -Db_sanitize=thread \
-    -Db_lundef=false -Dexamples=false
-  check "sanitizers: threads on pocl" "$work/threads/tests/operations/test_threads"
-  check "sanitizers: threads with queues of their own on pocl" "$work/threads/tests/operations/test_interop_threads"
 }
 
 sanitizer_environment() {
@@ -428,6 +418,19 @@ sanitizers_device() {
   use sanitizers "$1"
   some_operations sanitizers "$1"
   suite_only "$but_operations" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
+}
+
+# The host side under ThreadSanitizer. With PoCL alone in the process: it has nothing reported of its own.
+plan_threads() {
+  job threads gcc_device:pocl
+}
+
+threads() {
+  export OCL_ICD_VENDORS="$OCL_ICD_VENDORS/pocl.icd" RWKV6_TEST_DEVICE=opencl:0
+  check "threads: build" build threads -Dopencl=enabled -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false \
+    -Dexamples=false
+  check "threads: on pocl" "$work/threads/tests/operations/test_threads"
+  check "threads: with queues of their own on pocl" "$work/threads/tests/operations/test_interop_threads"
 }
 
 # Other processors and systems.
