@@ -18,8 +18,8 @@ work=$PWD/build-tests
 
 # A step is a name here, a function plan_STEP that queues its jobs, and in needed() the packages that only it needs.
 quick_steps='gcc install'
-default_steps='gcc no-opencl valgrind no-library install clang sanitizers'
-full_steps="$default_steps threads machines compilers fuzz"
+default_steps='gcc no-opencl valgrind no-library install clang sanitizers threads'
+full_steps="$default_steps machines compilers fuzz"
 
 # Platforms that have to be there, by the names that platform_name gives them.
 required_platforms='intel pocl rusticl'
