@@ -311,8 +311,8 @@ no_library() {
   : >"$work/no-library/libOpenCL.so"
   export LD_LIBRARY_PATH="$work/no-library"
   check "no libOpenCL: the tool says so" says_no_opencl
-  # Oclgrind's tests ask for the loader where Oclgrind is installed. The other two are long, and never ask for it.
-  suite_without '.* under Oclgrind|operations on the CPU path|long sequences .*' "no libOpenCL: suite" gcc
+  # Oclgrind's tests ask for the loader where Oclgrind is installed. The others are long, and never ask for it.
+  suite_without '.* under Oclgrind|operations on the CPU path|long sequences .*|faults' "no libOpenCL: suite" gcc
 }
 
 says_no_opencl() {
@@ -377,7 +377,7 @@ plan_clang() {
 clang_suite() {
   export CC=clang CXX=clang++
   check "clang: build" build clang -Dopencl=enabled
-  suite "clang: suite but operations" clang --no-suite operations
+  suite "clang: suite but operations and faults" clang --no-suite operations --no-suite faults
 }
 
 clang_device() {
