@@ -18,10 +18,12 @@ typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
   const char *log;
   int local_limit; /* bytes of local memory to plan with; set first */
-  int work_group, lanes, chunk, round;
-  int64_t span;                                       /* steps between checkpoints, at least max(64, K, V) */
-  int64_t tiles;                                      /* work-groups of one head of a unit */
-  int64_t state_groups;                               /* the same for the scan */
+  int work_group, lanes;
+  int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
+  int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
+  int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
+  int64_t tiles;        /* work-groups of one head of a unit */
+  int64_t state_groups; /* the same for the scan */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
 

@@ -55,8 +55,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
   if (!sub_chunks) return false;
   g->work_group = work_group;
   g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
-  g->chunk = SUB_CHUNK * sub_chunks;
-  g->round = sub_chunks;
+  g->sub_chunks = sub_chunks;
   g->span = (dim + 63) / 64 * 64;
   g->tiles = (problem->value_dim + work_group / 2 - 1) / (work_group / 2);
   g->state_groups = (problem->key_dim * problem->value_dim + work_group - 1) / work_group;
@@ -66,7 +65,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
 static bool write_options(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g, char *text,
                           size_t size) {
   if (!choose_geometry(problem, work_group, emulated, g)) return false;
-  snprintf(text, size, " -DWORK_GROUP=%d -DSUB_CHUNKS=%d -DSPAN=%d -DSPLIT=%d%s", g->work_group, g->round, (int)g->span,
+  snprintf(text, size, " -DWORK_GROUP=%d -DSUB_CHUNKS=%d -DSPAN=%d -DSPLIT=%d%s", g->work_group, g->sub_chunks, (int)g->span,
            splits_operands(problem), emulated ? "" : " -DENGINE_NVIDIA");
   return true;
 }
