@@ -46,4 +46,29 @@ bool rwkv6_cache_folder_write(const rwkv6_cache_folder *folder, const char *name
  * what writers that were killed have left. Other files are left alone. */
 bool rwkv6_cache_folder_trim(const rwkv6_cache_folder *folder, const char *suffix, uint64_t limit, char *reason);
 
+/* ---- what cache_folder.c, the same on every system, has of the one that it runs on, and the other way round */
+
+/* What the name of a file begins with while it is being written. */
+#define RWKV6_CACHE_TEMPORARY "writing-"
+
+typedef struct rwkv6_cache_file {
+  char name[128];
+  uint64_t bytes;
+  double age; /* seconds since it was used last */
+} rwkv6_cache_file;
+
+typedef struct rwkv6_cache_files {
+  rwkv6_cache_file *file; /* owned */
+  size_t count, capacity;
+} rwkv6_cache_files;
+
+/* False if there is no memory. Names that are too long are passed over: no file of the cache has one. */
+bool rwkv6_cache_files_add(rwkv6_cache_files *files, const char *name, uint64_t bytes, double age);
+
+/* Adds all ordinary files, no folders and no links. False with "" for a reason: rwkv6_cache_files_add could not. */
+bool rwkv6_cache_folder_list(const rwkv6_cache_folder *folder, rwkv6_cache_files *files, char *reason);
+
+/* Whether the file has gone: another process may have removed it. */
+bool rwkv6_cache_folder_remove(const rwkv6_cache_folder *folder, const char *name);
+
 #endif

@@ -14,9 +14,6 @@
 
 #include "opencl/cache_folder.h"
 
-#define TEMPORARY "writing-"
-#define STALE_SECONDS 3600 /* a file still being written is younger */
-
 static bool fail(char *reason, const char *what, const char *path) {
   snprintf(reason, RWKV6_REASON_SIZE, "cannot %s %.400s: %s", what, path, strerror(errno));
   return false;
@@ -150,8 +147,8 @@ static int create_temporary(const rwkv6_cache_folder *folder, char *name, size_t
   for (int attempt = 0; attempt < 16; attempt++) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name, size, TEMPORARY "%ld-%u-%lx%lx", (long)getpid(), atomic_fetch_add(&counter, 1), (unsigned long)now.tv_sec,
-             (unsigned long)now.tv_nsec);
+    snprintf(name, size, RWKV6_CACHE_TEMPORARY "%ld-%u-%lx%lx", (long)getpid(), atomic_fetch_add(&counter, 1),
+             (unsigned long)now.tv_sec, (unsigned long)now.tv_nsec);
     const int file = openat(folder->handle, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file >= 0 || errno != EEXIST) return file;
   }
@@ -176,66 +173,14 @@ bool rwkv6_cache_folder_write(const rwkv6_cache_folder *folder, const char *name
   return good;
 }
 
-typedef struct aged_file {
-  char name[128];
-  uint64_t bytes;
-  struct timespec used;
-} aged_file;
-
-typedef struct aged_files {
-  aged_file *file;
-  size_t count, capacity;
-  uint64_t bytes; /* all of them */
-} aged_files;
-
-static int by_age(const void *a, const void *b) {
-  const struct timespec *x = &((const aged_file *)a)->used, *y = &((const aged_file *)b)->used;
-  if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
-  return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
-}
-
-static bool ends_in(const char *name, const char *suffix) {
-  const size_t length = strlen(name), end = strlen(suffix);
-  return length >= end && strcmp(name + length - end, suffix) == 0;
-}
-
-static bool add_file(aged_files *files, const char *name, const struct stat *s) {
-  if (files->count == files->capacity) {
-    const size_t capacity = 2 * files->capacity + 32;
-    aged_file *grown = realloc(files->file, capacity * sizeof *grown);
-    if (!grown) return false;
-    files->file = grown;
-    files->capacity = capacity;
-  }
-  aged_file *added = &files->file[files->count++];
-  snprintf(added->name, sizeof added->name, "%s", name);
-  added->bytes = (uint64_t)s->st_size;
-  added->used = s->st_mtim;
-  files->bytes += added->bytes;
-  return true;
-}
-
-/* Adds a file to the list, or removes it if a writer has left it behind. */
-static bool consider(int folder, const char *name, const char *suffix, aged_files *files) {
+static bool add_file(int folder, const char *name, const struct timespec *now, rwkv6_cache_files *files) {
   struct stat s;
-  const bool temporary = strncmp(name, TEMPORARY, strlen(TEMPORARY)) == 0;
-  if (!temporary && (!ends_in(name, suffix) || strlen(name) >= sizeof files->file->name)) return true;
   if (fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(s.st_mode)) return true;
-  if (!temporary) return add_file(files, name, &s);
-  if (difftime(time(NULL), s.st_mtim.tv_sec) > STALE_SECONDS) unlinkat(folder, name, 0);
-  return true;
+  const double age = difftime(now->tv_sec, s.st_mtim.tv_sec) + 1e-9 * (double)(now->tv_nsec - s.st_mtim.tv_nsec);
+  return rwkv6_cache_files_add(files, name, (uint64_t)s.st_size, age);
 }
 
-/* Another process may be doing the same: a file that has gone is as good as removed. */
-static void remove_oldest(int folder, aged_files *files, uint64_t limit) {
-  qsort(files->file, files->count, sizeof *files->file, by_age);
-  for (size_t i = 0; i < files->count && files->bytes > limit; i++)
-    if (unlinkat(folder, files->file[i].name, 0) == 0 || errno == ENOENT) files->bytes -= files->file[i].bytes;
-}
-
-bool rwkv6_cache_folder_trim(const rwkv6_cache_folder *folder, const char *suffix, uint64_t limit, char *reason) {
-  aged_files files = {NULL, 0, 0, 0};
-  reason[0] = '\0';
+bool rwkv6_cache_folder_list(const rwkv6_cache_folder *folder, rwkv6_cache_files *files, char *reason) {
   const int handle = openat(folder->handle, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its own position in the list */
   DIR *list = handle < 0 ? NULL : fdopendir(handle);
   if (!list) {
@@ -243,11 +188,14 @@ bool rwkv6_cache_folder_trim(const rwkv6_cache_folder *folder, const char *suffi
     if (handle >= 0) close(handle);
     return false;
   }
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
   bool good = true;
-  for (const struct dirent *entry; good && (entry = readdir(list));) good = consider(handle, entry->d_name, suffix, &files);
-  if (!good) snprintf(reason, RWKV6_REASON_SIZE, "out of host memory for the list of files");
-  if (good && files.bytes > limit) remove_oldest(handle, &files, limit);
+  for (const struct dirent *entry; good && (entry = readdir(list));) good = add_file(handle, entry->d_name, &now, files);
   closedir(list);
-  free(files.file);
   return good;
+}
+
+bool rwkv6_cache_folder_remove(const rwkv6_cache_folder *folder, const char *name) {
+  return unlinkat(folder->handle, name, 0) == 0 || errno == ENOENT;
 }

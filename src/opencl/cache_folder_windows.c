@@ -10,8 +10,6 @@
 
 #include "opencl/cache_folder.h"
 
-#define TEMPORARY "writing-"
-#define STALE_SECONDS 3600 /* a file still being written is younger */
 #define PATH_SIZE (sizeof((rwkv6_cache_folder *)0)->path + 128)
 
 static bool fail(char *reason, const char *what, const char *path) {
@@ -112,8 +110,8 @@ static HANDLE create_temporary(const rwkv6_cache_folder *folder, char path[PATH_
     char name[96];
     LARGE_INTEGER now;
     QueryPerformanceCounter(&now);
-    snprintf(name, sizeof name, TEMPORARY "%lu-%u-%llx", (unsigned long)GetCurrentProcessId(), atomic_fetch_add(&counter, 1),
-             (unsigned long long)now.QuadPart);
+    snprintf(name, sizeof name, RWKV6_CACHE_TEMPORARY "%lu-%u-%llx", (unsigned long)GetCurrentProcessId(),
+             atomic_fetch_add(&counter, 1), (unsigned long long)now.QuadPart);
     if (!join(folder, name, path)) return INVALID_HANDLE_VALUE;
     const HANDLE file = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file != INVALID_HANDLE_VALUE || GetLastError() != ERROR_FILE_EXISTS) return file;
@@ -136,84 +134,31 @@ bool rwkv6_cache_folder_write(const rwkv6_cache_folder *folder, const char *name
   return good;
 }
 
-typedef struct aged_file {
-  char name[128];
-  uint64_t bytes, used;
-} aged_file;
-
-typedef struct aged_files {
-  aged_file *file;
-  size_t count, capacity;
-  uint64_t bytes; /* all of them */
-} aged_files;
-
-static uint64_t time_of(FILETIME time) {
-  return (uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime;
+static int64_t time_of(FILETIME time) {
+  return (int64_t)((uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime);
 }
 
-static int by_age(const void *a, const void *b) {
-  const uint64_t x = ((const aged_file *)a)->used, y = ((const aged_file *)b)->used;
-  return (x > y) - (x < y);
-}
-
-static bool add_file(aged_files *files, const WIN32_FIND_DATAA *found) {
-  if (files->count == files->capacity) {
-    const size_t capacity = 2 * files->capacity + 32;
-    aged_file *grown = realloc(files->file, capacity * sizeof *grown);
-    if (!grown) return false;
-    files->file = grown;
-    files->capacity = capacity;
-  }
-  aged_file *added = &files->file[files->count++];
-  snprintf(added->name, sizeof added->name, "%.127s", found->cFileName);
-  added->bytes = (uint64_t)found->nFileSizeHigh << 32 | found->nFileSizeLow;
-  added->used = time_of(found->ftLastWriteTime);
-  files->bytes += added->bytes;
-  return true;
-}
-
-static void remove_file(const rwkv6_cache_folder *folder, const char *name) {
-  char path[PATH_SIZE];
-  if (join(folder, name, path)) DeleteFileA(path);
-}
-
-static bool ends_in(const char *name, const char *suffix) {
-  const size_t length = strlen(name), end = strlen(suffix);
-  return length >= end && length < sizeof((aged_file *)0)->name && strcmp(name + length - end, suffix) == 0;
-}
-
-/* Adds a file to the list, or removes it if a writer has left it behind. */
-static bool consider(const rwkv6_cache_folder *folder, const WIN32_FIND_DATAA *found, const char *suffix, aged_files *files) {
-  FILETIME now;
+static bool add_file(const WIN32_FIND_DATAA *found, int64_t now, rwkv6_cache_files *files) {
   if (found->dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT)) return true;
-  if (strncmp(found->cFileName, TEMPORARY, strlen(TEMPORARY)) != 0)
-    return ends_in(found->cFileName, suffix) ? add_file(files, found) : true;
-  GetSystemTimeAsFileTime(&now);
-  if (time_of(now) > time_of(found->ftLastWriteTime) + 10000000ull * STALE_SECONDS) remove_file(folder, found->cFileName);
-  return true;
+  const uint64_t bytes = (uint64_t)found->nFileSizeHigh << 32 | found->nFileSizeLow;
+  return rwkv6_cache_files_add(files, found->cFileName, bytes, 1e-7 * (double)(now - time_of(found->ftLastWriteTime)));
 }
 
-static void remove_oldest(const rwkv6_cache_folder *folder, aged_files *files, uint64_t limit) {
-  qsort(files->file, files->count, sizeof *files->file, by_age);
-  for (size_t i = 0; i < files->count && files->bytes > limit; i++) {
-    remove_file(folder, files->file[i].name);
-    files->bytes -= files->file[i].bytes;
-  }
-}
-
-bool rwkv6_cache_folder_trim(const rwkv6_cache_folder *folder, const char *suffix, uint64_t limit, char *reason) {
-  aged_files files = {NULL, 0, 0, 0};
+bool rwkv6_cache_folder_list(const rwkv6_cache_folder *folder, rwkv6_cache_files *files, char *reason) {
   WIN32_FIND_DATAA found;
+  FILETIME now;
   char pattern[PATH_SIZE];
-  reason[0] = '\0';
   const HANDLE list = join(folder, "*", pattern) ? FindFirstFileA(pattern, &found) : INVALID_HANDLE_VALUE;
   if (list == INVALID_HANDLE_VALUE) return fail(reason, "list", folder->path);
+  GetSystemTimeAsFileTime(&now);
   bool good = true;
-  do good = consider(folder, &found, suffix, &files);
+  do good = add_file(&found, time_of(now), files);
   while (good && FindNextFileA(list, &found));
   FindClose(list);
-  if (!good) snprintf(reason, RWKV6_REASON_SIZE, "out of host memory for the list of files");
-  if (good && files.bytes > limit) remove_oldest(folder, &files, limit);
-  free(files.file);
   return good;
+}
+
+bool rwkv6_cache_folder_remove(const rwkv6_cache_folder *folder, const char *name) {
+  char path[PATH_SIZE];
+  return join(folder, name, path) && (DeleteFileA(path) || GetLastError() == ERROR_FILE_NOT_FOUND);
 }
