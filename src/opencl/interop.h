@@ -5,6 +5,10 @@
 
 #include "opencl/context.h"
 #include "rwkv6/opencl.h"
+#include "tensor.h"
+
+/* The member of `tensors` for a tensor. */
+const rwkv6_opencl_tensor *rwkv6_interop_tensor(const rwkv6_opencl_tensors *tensors, rwkv6_tensor_id id);
 
 /* A queue of the device's context and device; `out_of_order` may be NULL. */
 rwkv6_status rwkv6_interop_check_queue(const rwkv6_cl_device *d, cl_command_queue queue, bool *out_of_order,

@@ -13,7 +13,7 @@
 
 #define WORKSPACE_ALIGNMENT 256
 
-static const rwkv6_opencl_tensor *tensor_of(const rwkv6_opencl_tensors *tensors, rwkv6_tensor_id id) {
+const rwkv6_opencl_tensor *rwkv6_interop_tensor(const rwkv6_opencl_tensors *tensors, rwkv6_tensor_id id) {
   switch (id) {
   case RWKV6_TENSOR_R: return &tensors->r;
   case RWKV6_TENSOR_K: return &tensors->k;
@@ -41,7 +41,7 @@ static const rwkv6_opencl_tensor *tensor_of(const rwkv6_opencl_tensors *tensors,
 /* Where a tensor lies, if it is given; what does not take part is left to rwkv6_places_check. */
 static rwkv6_status check_tensor(const rwkv6_plan *plan, const rwkv6_opencl_tensors *tensors, rwkv6_tensor_id id,
                                  rwkv6_place *place, rwkv6_error *error) {
-  const rwkv6_opencl_tensor *tensor = tensor_of(tensors, id);
+  const rwkv6_opencl_tensor *tensor = rwkv6_interop_tensor(tensors, id);
   const rwkv6_place none = {false, NULL, 0};
   *place = none;
   if (!tensor->buffer) return RWKV6_OK;
@@ -107,7 +107,7 @@ static void fill_call(const rwkv6_plan *plan, const rwkv6_opencl_tensors *tensor
   call->workspace = plan->workspace ? tensors->workspace : NULL;
   call->workspace_offset = plan->workspace ? tensors->workspace_offset : 0;
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
-    const rwkv6_opencl_tensor *tensor = tensor_of(tensors, (rwkv6_tensor_id)id);
+    const rwkv6_opencl_tensor *tensor = rwkv6_interop_tensor(tensors, (rwkv6_tensor_id)id);
     if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, (rwkv6_tensor_id)id)) continue;
     call->tensor[id].buffer = tensor->buffer;
     call->tensor[id].offset = tensor->buffer ? tensor->offset : 0;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "opencl/interop.h"
+
 static void find(void *library, const char *name, void *function, size_t size) {
   void *symbol = dlsym(library, name);
   assert_non_null(symbol);
@@ -51,28 +53,7 @@ static size_t image_bytes(const conform_image *image) {
 }
 
 rwkv6_opencl_tensor *opencl_tensor(rwkv6_opencl_tensors *tensors, int id) {
-  switch ((rwkv6_tensor_id)id) {
-  case RWKV6_TENSOR_R: return &tensors->r;
-  case RWKV6_TENSOR_K: return &tensors->k;
-  case RWKV6_TENSOR_V: return &tensors->v;
-  case RWKV6_TENSOR_W: return &tensors->w;
-  case RWKV6_TENSOR_U: return &tensors->u;
-  case RWKV6_TENSOR_INITIAL_STATE: return &tensors->initial_state;
-  case RWKV6_TENSOR_O: return &tensors->o;
-  case RWKV6_TENSOR_FINAL_STATE: return &tensors->final_state;
-  case RWKV6_TENSOR_DO: return &tensors->do_;
-  case RWKV6_TENSOR_DFINAL_STATE: return &tensors->dfinal_state;
-  case RWKV6_TENSOR_DR: return &tensors->dr;
-  case RWKV6_TENSOR_DK: return &tensors->dk;
-  case RWKV6_TENSOR_DV: return &tensors->dv;
-  case RWKV6_TENSOR_DW: return &tensors->dw;
-  case RWKV6_TENSOR_DU: return &tensors->du;
-  case RWKV6_TENSOR_DINITIAL_STATE: return &tensors->dinitial_state;
-  case RWKV6_TENSOR_POOL: return &tensors->pool;
-  case RWKV6_TENSOR_SLOTS: return &tensors->slots;
-  case RWKV6_TENSOR_COUNT: break;
-  }
-  return NULL;
+  return (rwkv6_opencl_tensor *)(uintptr_t)rwkv6_interop_tensor(tensors, (rwkv6_tensor_id)id);
 }
 
 void opencl_images_create(opencl_images *images, const opencl_objects *objects, const conform_data *data, uint64_t workspace) {

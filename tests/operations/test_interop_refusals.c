@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../unit/refusal.h"
+#include "opencl/interop.h"
 #include "opencl_objects.h"
 
 static test_devices devices;
@@ -346,14 +347,46 @@ static void test_states(void **state) {
   }
 }
 
+/* That a tensor is the member of its name: the tests of buffers take it for granted, as they ask the same function. */
+static void test_members(void **state) {
+  (void)state;
+  const rwkv6_opencl_tensors t = RWKV6_OPENCL_TENSORS_INIT;
+  const struct {
+    const char *name;
+    const rwkv6_opencl_tensor *member;
+  } members[] = {{"r", &t.r},
+                 {"k", &t.k},
+                 {"v", &t.v},
+                 {"w", &t.w},
+                 {"u", &t.u},
+                 {"o", &t.o},
+                 {"do", &t.do_},
+                 {"dr", &t.dr},
+                 {"dk", &t.dk},
+                 {"dv", &t.dv},
+                 {"dw", &t.dw},
+                 {"du", &t.du},
+                 {"pool", &t.pool},
+                 {"slots", &t.slots},
+                 {"initial_state", &t.initial_state},
+                 {"final_state", &t.final_state},
+                 {"dinitial_state", &t.dinitial_state},
+                 {"dfinal_state", &t.dfinal_state}};
+  assert_int_equal(sizeof members / sizeof *members, RWKV6_TENSOR_COUNT);
+  for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
+    int i = 0;
+    while (i < RWKV6_TENSOR_COUNT - 1 && strcmp(members[i].name, rwkv6_tensor_table[id].name) != 0) i++;
+    assert_string_equal(members[i].name, rwkv6_tensor_table[id].name);
+    assert_ptr_equal(rwkv6_interop_tensor(&t, (rwkv6_tensor_id)id), members[i].member);
+  }
+}
+
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_enqueue),
-      cmocka_unit_test(test_wrap),
-      cmocka_unit_test(test_checked_values),
-      cmocka_unit_test(test_states),
+      cmocka_unit_test(test_members),        cmocka_unit_test(test_enqueue), cmocka_unit_test(test_wrap),
+      cmocka_unit_test(test_checked_values), cmocka_unit_test(test_states),
   };
   const int failed = cmocka_run_group_tests_name("refusals of interop calls", tests, NULL, NULL);
   test_devices_close(&devices);
