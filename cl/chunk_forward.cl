@@ -223,8 +223,7 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   const index_t end = min(p->unit.length, (index_t)last_step);
   /* Units that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */
   const bool active = present && (first_step == 0 || first_step < p->unit.length);
-  for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP)
-    u_tile[c] = active && c < KEY_DIM ? u[u_at + p->head * KEY_DIM + c] : 0.0f;
+  for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP) u_tile[c] = c < KEY_DIM ? u[u_at + p->head * KEY_DIM + c] : 0.0f;
 
   float4 state[ROWS];
   if (first_step > 0)

@@ -12,7 +12,8 @@
 /* Local memory of the smallest devices (32 KiB), less room for what the driver itself takes. */
 #define RWKV6_CL_LOCAL_BYTES (30 * 1024)
 
-/* What kernels may plan with on this device: 2 KiB less than it has, 46 KiB at most, so that work-groups share a compute unit. */
+/* What kernels may plan with on this device: 2 KiB less than it has, 46 KiB at most, so that work-groups share a compute unit.
+ */
 int rwkv6_cl_local_limit(const rwkv6_device *device);
 
 /* Parts of the workspace begin at multiples of 256 bytes. */
@@ -84,8 +85,8 @@ int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t 
  * Enqueues the launches of one kernel whose arguments are set but for the last three: first_step, last_step, first_group. With
  * `backward` the windows with the last steps come first.
  *
- * A rehearsal (rehearsal.h) launches the window past the end of every unit instead, on a small buffer: there a kernel must not
- * write anything, nor read more than the table of units, u and slots.
+ * A rehearsal (rehearsal.h) launches the window past the end of every unit instead, on a small buffer of zeros: there a kernel
+ * must not write anything, nor read more than the table of units, u and slots.
  */
 rwkv6_status rwkv6_cl_launch_windows(const rwkv6_cl_call *call, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
                                      int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error);

@@ -79,18 +79,28 @@ static size_t read_bytes(const rwkv6_problem *problem) {
   return u > slots ? u : slots;
 }
 
+/* Zeros, so that no kernel reads what nobody has written. */
+static rwkv6_status write_zeros(const rwkv6_cl_rehearsal *rehearsal, cl_mem buffer, size_t bytes, rwkv6_error *error) {
+  void *zeros = rwkv6_alloc(bytes, 1, "the first launches of kernels", error);
+  if (!zeros) return RWKV6_OUT_OF_MEMORY;
+  const cl_int code =
+      rehearsal->device->cl->EnqueueWriteBuffer(rehearsal->queue, buffer, CL_TRUE, 0, bytes, zeros, 0, NULL, NULL);
+  free(zeros);
+  return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clEnqueueWriteBuffer");
+}
+
 static rwkv6_status launch_on_queue(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
-  const rwkv6_cl_device *d = rehearsal->device;
+  const rwkv6_cl_functions *cl = rehearsal->device->cl;
+  const size_t bytes = read_bytes(&plan->problem);
   cl_mem buffer;
-  rwkv6_status status =
-      rwkv6_cl_create_buffer(plan->device, read_bytes(&plan->problem), "the first launches of kernels", &buffer, error);
-  if (!status) {
-    status = walk(plan, rehearsal, buffer, error);
-    /* Also after a failure: what has been enqueued uses the plan's kernels and table. */
-    const cl_int code = d->cl->Finish(rehearsal->queue);
-    if (!status && code != CL_SUCCESS) status = rwkv6_cl_fail(error, code, "clFinish");
-    d->cl->ReleaseMemObject(buffer);
-  }
+  rwkv6_status status = rwkv6_cl_create_buffer(plan->device, bytes, "the first launches of kernels", &buffer, error);
+  if (status) return status;
+  status = write_zeros(rehearsal, buffer, bytes, error);
+  if (!status) status = walk(plan, rehearsal, buffer, error);
+  /* Also after a failure: what has been enqueued uses the plan's kernels and table. */
+  const cl_int code = cl->Finish(rehearsal->queue);
+  if (!status && code != CL_SUCCESS) status = rwkv6_cl_fail(error, code, "clFinish");
+  cl->ReleaseMemObject(buffer);
   return status;
 }
 
