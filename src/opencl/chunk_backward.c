@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "opencl/chunk_forward.h"
+#include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
 #include "opencl/segments.h"
 #include "opencl/sum_du.h"
@@ -56,21 +57,11 @@ static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g)
   return 4 * floats;
 }
 
-static bool fit_round(const rwkv6_problem *problem, backward_geometry *g) {
-  for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
-    if (local_bytes(problem, g) <= g->local_limit) return true;
-  return false;
-}
-
-/* The problem's chunk length, or the longest of 16, 8, 4, 2 and 1 that fits. */
-static bool fit_chunk(const rwkv6_problem *problem, backward_geometry *g) {
-  if (problem->chunk_length) {
-    g->chunk = (int)problem->chunk_length;
-    return g->chunk <= 16 && fit_round(problem, g);
-  }
-  for (g->chunk = 16; g->chunk > 0; g->chunk /= 2)
-    if (fit_round(problem, g)) return true;
-  return false;
+static bool chunk_fits(const rwkv6_problem *problem, void *geometry, int chunk, int round) {
+  backward_geometry *g = geometry;
+  g->chunk = chunk;
+  g->round = round;
+  return local_bytes(problem, g) <= g->local_limit;
 }
 
 /*
@@ -78,7 +69,8 @@ static bool fit_chunk(const rwkv6_problem *problem, backward_geometry *g) {
  * finish it. More lanes where K has not the rows for the whole group, and until a chunk of some length fits, as fewer rows then
  * make a tile; but no more than V has use for.
  */
-static bool choose_geometry(const rwkv6_problem *problem, int work_group, backward_geometry *g) {
+static bool choose_geometry(const rwkv6_problem *problem, int work_group, void *geometry) {
+  backward_geometry *g = geometry;
   const int rows_of_use = rwkv6_power_of_2(problem->key_dim);
   const int most_lanes = larger(2, smaller(work_group, rwkv6_power_of_2((problem->value_dim + 3) / 4)));
   g->work_group = work_group;
@@ -86,10 +78,10 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, backwa
   if (most_lanes >= 4 && work_group / 4 * 2 <= rows_of_use) g->lanes = larger(4, g->lanes);
   g->rows = g->lanes >= 4 && work_group / g->lanes * 2 <= rows_of_use ? 2 : 1;
   g->lanes = smaller(most_lanes, larger(g->lanes, work_group / rows_of_use));
-  bool fits = fit_chunk(problem, g);
+  bool fits = rwkv6_cl_fit_chunk(problem, chunk_fits, g);
   while ((!fits || (!problem->chunk_length && g->chunk < 8)) && g->lanes < most_lanes) {
     g->lanes *= 2;
-    fits = fit_chunk(problem, g);
+    fits = rwkv6_cl_fit_chunk(problem, chunk_fits, g);
   }
   const int tile_rows = work_group / g->lanes * g->rows;
   g->tiles = (problem->key_dim + tile_rows - 1) / tile_rows;
@@ -98,13 +90,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, backwa
 
 static bool length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
   backward_geometry geometry = {.local_limit = rwkv6_cl_local_limit(device)};
-  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
-  rwkv6_problem shorter = *problem;
-  for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
-    if (choose_geometry(&shorter, RWKV6_MIN_WORK_GROUP, &geometry)) break;
-  snprintf(reason, size, "takes chunk_length 1 to %d for key_dim %d and value_dim %d, or 0 (automatic), not %d",
-           (int)shorter.chunk_length, problem->key_dim, problem->value_dim, (int)problem->chunk_length);
-  return false;
+  return rwkv6_cl_takes_chunk_length(problem, choose_geometry, &geometry, reason, size);
 }
 
 /* What options() needs besides the problem. */

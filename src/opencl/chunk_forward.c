@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
 #include "opencl/segments.h"
 #include "opencl/variants.h"
@@ -31,33 +32,23 @@ static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
   return 4 * floats;
 }
 
-/* The longest round, up to 8 tokens, that fits with the chunk length; 0 if none does. */
-static bool fit_round(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
-  for (g->round = smaller(8, g->chunk); g->round > 0; g->round /= 2)
-    if (local_bytes(problem, g) <= g->local_limit) return true;
-  return false;
-}
-
-/* The problem's chunk length, or the longest of 16, 8, 4, 2 and 1 that fits. */
-static bool fit_chunk(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
-  if (problem->chunk_length) {
-    g->chunk = (int)problem->chunk_length;
-    return g->chunk <= 16 && fit_round(problem, g);
-  }
-  for (g->chunk = 16; g->chunk > 0; g->chunk /= 2)
-    if (fit_round(problem, g)) return true;
-  return false;
+static bool chunk_fits(const rwkv6_problem *problem, void *geometry, int chunk, int round) {
+  rwkv6_cl_chunk *g = geometry;
+  g->chunk = chunk;
+  g->round = round;
+  return local_bytes(problem, g) <= g->local_limit;
 }
 
 /* 16 x 4 elements of S in each work-item's registers, fewer where K x V is small. */
-static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_cl_chunk *g) {
+static bool choose_geometry(const rwkv6_problem *problem, int work_group, void *geometry) {
+  rwkv6_cl_chunk *g = geometry;
   const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
   const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
   g->work_group = work_group;
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
   if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
-  if (!fit_chunk(problem, g)) return false;
+  if (!rwkv6_cl_fit_chunk(problem, chunk_fits, g)) return false;
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
   const int multiple = problem->chunk_length ? g->chunk : 16; /* of the chunk length that chunk_backward chooses as well */
   g->span = (dim + multiple - 1) / multiple * multiple;
@@ -68,13 +59,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_
 
 bool rwkv6_cl_chunk_length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
   rwkv6_cl_chunk geometry = {.local_limit = rwkv6_cl_local_limit(device)};
-  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, &geometry)) return true;
-  rwkv6_problem shorter = *problem;
-  for (shorter.chunk_length = 16; shorter.chunk_length > 1; shorter.chunk_length--)
-    if (choose_geometry(&shorter, RWKV6_MIN_WORK_GROUP, &geometry)) break;
-  snprintf(reason, size, "takes chunk_length 1 to %d for key_dim %d and value_dim %d, or 0 (automatic), not %d",
-           (int)shorter.chunk_length, problem->key_dim, problem->value_dim, (int)problem->chunk_length);
-  return false;
+  return rwkv6_cl_takes_chunk_length(problem, choose_geometry, &geometry, reason, size);
 }
 
 static bool options(const rwkv6_problem *problem, int work_group, void *geometry, char *text, size_t size) {
