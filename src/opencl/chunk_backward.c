@@ -173,8 +173,7 @@ static void destroy(rwkv6_plan *plan) {
   backward_state *state = plan->state;
   if (!state) return;
   rwkv6_cl_host_release(plan->device, &state->base.host);
-  for (int i = 0; i < KERNELS; i++)
-    if (state->kernel[i]) plan->device->cl->cl->ReleaseKernel(state->kernel[i]);
+  rwkv6_cl_release_kernels(plan->device->cl, state->kernel, KERNELS);
   rwkv6_cl_chunk_release(plan->device, &state->chunk);
   rwkv6_cl_units_release(plan->device, &state->units);
   free(state);

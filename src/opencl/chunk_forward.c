@@ -87,10 +87,7 @@ rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *prob
 }
 
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk) {
-  for (int i = 0; i < RWKV6_CL_CHUNK_KERNELS; i++) {
-    if (chunk->kernel[i]) device->cl->cl->ReleaseKernel(chunk->kernel[i]);
-    chunk->kernel[i] = NULL;
-  }
+  rwkv6_cl_release_kernels(device->cl, chunk->kernel, RWKV6_CL_CHUNK_KERNELS);
 }
 
 int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length) {

@@ -45,7 +45,7 @@ static rwkv6_status check_fit(const rwkv6_cl_device *d, const cl_kernel *kernels
   return RWKV6_OK;
 }
 
-static void release_kernels(const rwkv6_cl_device *d, cl_kernel *kernels, int count) {
+void rwkv6_cl_release_kernels(const rwkv6_cl_device *d, cl_kernel *kernels, int count) {
   for (int i = 0; i < count; i++) {
     if (kernels[i]) d->cl->ReleaseKernel(kernels[i]);
     kernels[i] = NULL;
@@ -59,7 +59,7 @@ static rwkv6_status create_kernels(const rwkv6_cl_device *d, cl_program program,
     kernels[i] = d->cl->CreateKernel(program, names[i], &code);
     if (code == CL_SUCCESS) continue;
     kernels[i] = NULL;
-    release_kernels(d, kernels, i);
+    rwkv6_cl_release_kernels(d, kernels, i);
     return rwkv6_cl_fail(error, code, "clCreateKernel");
   }
   return RWKV6_OK;
@@ -80,7 +80,7 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
     bool fits;
     status = check_fit(device->cl, kernels, count, work_group, &fits, error);
     if (!status && fits) return RWKV6_OK;
-    release_kernels(device->cl, kernels, count);
+    rwkv6_cl_release_kernels(device->cl, kernels, count);
     if (status) return status;
   }
   return rwkv6_fail(

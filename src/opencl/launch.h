@@ -38,6 +38,9 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
                                     const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
                                     void *geometry, cl_kernel *kernels, const char **log, rwkv6_error *error);
 
+/* Of those that are not NULL; they are afterwards. */
+void rwkv6_cl_release_kernels(const rwkv6_cl_device *d, cl_kernel *kernels, int count);
+
 /* Sets arguments one after the other; the first failure sticks in `code`. */
 typedef struct rwkv6_cl_arguments {
   const rwkv6_cl_functions *cl;

@@ -55,8 +55,7 @@ rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem 
 }
 
 void rwkv6_cl_recurrence_release(const rwkv6_device *device, rwkv6_cl_recurrence *recurrence) {
-  if (recurrence->kernel) device->cl->cl->ReleaseKernel(recurrence->kernel);
-  recurrence->kernel = NULL;
+  rwkv6_cl_release_kernels(device->cl, &recurrence->kernel, 1);
 }
 
 /* A tensor's layout as the roles name it: dv in the place of o has dv's own strides. */
