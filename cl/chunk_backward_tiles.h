@@ -110,11 +110,8 @@ static inline void store_state(const state_t *state, global float *to, const pla
     }
 }
 
-/*
- * What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels. Nothing
- * depends on a loaded value here, and a place outside the chunk reads the nearest one inside it, so that no load waits for
- * another.
- */
+/* What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels, and no load
+ * waits for another (chunk_fetch.h). */
 #define KEYS_DOWN (WORK_GROUP / TILE_ROWS)
 #define KEY_TOKENS ((CHUNK + KEYS_DOWN - 1) / KEYS_DOWN)
 #define VALUES_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_VALUE) ? WORK_GROUP : POWER_OF_2(PADDED_VALUE))
@@ -128,29 +125,12 @@ typedef struct fetched_t {
   dtype_t v[VALUE_SETS][VALUE_TOKENS], dout[VALUE_SETS][VALUE_TOKENS];
 } fetched_t;
 
+#include "chunk_fetch.h"
+
 /* with_gradient: r and do too. */
 static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count, bool with_gradient) {
-  const int t_first = p->item / TILE_ROWS;
   const int c = min(p->first_row + (p->item & (TILE_ROWS - 1)), KEY_DIM - 1);
-  const int row = min(t_first, count - 1);
-  walk_t k;
-  find_walk(&k, in->k_at, &p->unit, p->head, step, p->reverse);
-  walk_t w;
-  find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);
-  walk_t r;
-  find_walk(&r, in->r_at, &p->unit, p->head, step, p->reverse);
-  global const dtype_t *k_from = in->k + k.first + row * k.stride + c;
-  global const dtype_t *r_from = in->r + r.first + row * r.stride + c;
-  global const w_dtype_t *w_from = in->w + w.first + row * w.stride + c;
-  UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
-    const bool more = t_first + (n + 1) * KEYS_DOWN < count;
-    x->k[n] = *k_from;
-    x->w[n] = *w_from;
-    if (with_gradient) x->r[n] = *r_from;
-    k_from += more ? KEYS_DOWN * k.stride : 0;
-    w_from += more ? KEYS_DOWN * w.stride : 0;
-    r_from += more ? KEYS_DOWN * r.stride : 0;
-  }
+  fetch_channel(x->r, x->k, x->w, in, p, step, count, p->item / TILE_ROWS, c, with_gradient);
 }
 
 static inline void fetch_values(dtype_t x[VALUE_SETS][VALUE_TOKENS], global const dtype_t *values, layout_t values_at,

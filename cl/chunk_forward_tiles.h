@@ -97,8 +97,8 @@ static inline void store_state(const float4 *state, global float *to, const plac
 
 /*
  * What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels, KEYS_ACROSS of
- * them, of KEYS_DOWN tokens. The next chunk is fetched while this one is computed. Nothing depends on a loaded value here, and
- * a place outside the chunk reads the nearest one inside it, so that no load waits for another.
+ * them, of KEYS_DOWN tokens. The next chunk is fetched while this one is computed, and no load waits for another
+ * (chunk_fetch.h).
  */
 #define KEYS_ACROSS (WORK_GROUP < POWER_OF_2(PADDED_KEY) ? WORK_GROUP : POWER_OF_2(PADDED_KEY))
 #define KEYS_DOWN (WORK_GROUP / KEYS_ACROSS)
@@ -115,29 +115,13 @@ typedef struct fetched_t {
   dtype_t v[VALUE_SETS][VALUE_TOKENS];
 } fetched_t;
 
+#include "chunk_fetch.h"
+
 static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
   const int t_first = p->item / KEYS_ACROSS;
-  const int row = min(t_first, count - 1);
-  walk_t k;
-  find_walk(&k, in->k_at, &p->unit, p->head, step, p->reverse);
-  walk_t w;
-  find_walk(&w, in->w_at, &p->unit, p->head, step, p->reverse);
-  walk_t r;
-  find_walk(&r, in->r_at, &p->unit, p->head, step, p->reverse);
   UNROLL for (int set = 0; set < KEY_SETS; set++) {
     const int c = min((p->item & (KEYS_ACROSS - 1)) + set * KEYS_ACROSS, KEY_DIM - 1);
-    global const dtype_t *k_from = in->k + k.first + row * k.stride + c;
-    global const dtype_t *r_from = in->r + r.first + row * r.stride + c;
-    global const w_dtype_t *w_from = in->w + w.first + row * w.stride + c;
-    UNROLL for (int n = 0; n < KEY_TOKENS; n++) {
-      const bool more = t_first + (n + 1) * KEYS_DOWN < count;
-      x->k[set][n] = *k_from;
-      x->w[set][n] = *w_from;
-      if (with_r) x->r[set][n] = *r_from;
-      k_from += more ? KEYS_DOWN * k.stride : 0;
-      w_from += more ? KEYS_DOWN * w.stride : 0;
-      r_from += more ? KEYS_DOWN * r.stride : 0;
-    }
+    fetch_channel(x->r[set], x->k[set], x->w[set], in, p, step, count, t_first, c, with_r);
   }
 }
 
