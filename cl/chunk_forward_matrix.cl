@@ -188,7 +188,7 @@ static inline void check_alignment(inputs_t *in) {
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE]
 
 /* Arguments as in chunk_forward.cl. */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
               global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
@@ -246,7 +246,7 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
     store_state(state, final + final_at + state_at(p, p->unit.state), p);
 }
 
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
+ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
              layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
              global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units,

@@ -7,6 +7,8 @@
 #ifndef ENGINE_EMULATED_H
 #define ENGINE_EMULATED_H
 
+/* The hint keeps a compiler for CPUs from making vectors of work-items: Intel's 2026.22.10 gets the kernels with SPLIT wrong. */
+#define ENGINE_KERNEL kernel __attribute__((vec_type_hint(float16)))
 #define ENGINE_EXCHANGE 6    /* words of local memory a work-item */
 #define ENGINE_INDEPENDENT 0 /* all sub-groups must reach the same barriers */
 

@@ -11,6 +11,7 @@
 #ifndef ENGINE_NVIDIA_H
 #define ENGINE_NVIDIA_H
 
+#define ENGINE_KERNEL kernel
 #define ENGINE_EXCHANGE 1    /* words of local memory a work-item: none is needed */
 #define ENGINE_INDEPENDENT 1 /* sub-groups need not reach the same barriers */
 
