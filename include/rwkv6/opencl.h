@@ -85,8 +85,9 @@ typedef struct rwkv6_opencl_tensors {
     { NULL, 0 }, { NULL, 0 }, NULL, 0 }
 
 /**
- * Enqueues the plan's operation: rwkv6_plan_info.launches kernels, one for a step of single tokens. Returns at once; allocates,
- * builds and waits for nothing, and does not flush the queue. Everything is checked before the first kernel is enqueued.
+ * Enqueues the plan's operation: rwkv6_plan_info.launches kernels, one for a step of single tokens however many sequences
+ * (docs/embedding.md says why, and where that ends). Returns at once; allocates, builds and waits for nothing, and does not flush
+ * the queue. Everything is checked before the first kernel is enqueued.
  *
  * @param plan       of a device with OpenCL; not NULL. It may be destroyed, and buffers released, right after this call
  * @param queue      of the device's context and device, in-order or out-of-order; not NULL

@@ -107,7 +107,7 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
                             rwkv6_cl_chunk *chunk) {
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
   const int64_t all = groups(problem, chunk, count);
-  chunk->window = rwkv6_cl_choose_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
+  chunk->window = rwkv6_cl_choose_forward_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
   chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
   chunk->scan_window = rwkv6_cl_choose_window(device, scan_groups(problem, chunk), 1, 1,

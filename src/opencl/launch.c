@@ -138,6 +138,12 @@ static double cautious_speed(const rwkv6_device_info *info) {
   return units * clock * lanes * 0.25;
 }
 
+/* Some drivers count work-items of a launch in 32 bits. */
+static int64_t groups_of_a_launch(int64_t groups) {
+  const int64_t most = (int64_t)1 << 22;
+  return groups < most ? groups : most;
+}
+
 rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
                                        double operations_per_step) {
   const double budget = device->launch_budget_ms * 1e-3;
@@ -156,9 +162,14 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
   const int64_t steps = window.steps < longest ? window.steps : (longest > 0 ? longest : 1);
   const double fitting = budget / (group_step * (double)steps);
   if (fitting < (double)groups) window.groups = fitting >= 1 ? (int64_t)fitting : 1;
-  const int64_t most = (int64_t)1 << 22; /* some drivers count work-items of a launch in 32 bits */
-  if (window.groups > most) window.groups = most;
+  window.groups = groups_of_a_launch(window.groups);
   return window;
+}
+
+rwkv6_cl_window rwkv6_cl_choose_forward_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
+                                               double operations_per_step) {
+  const rwkv6_cl_window step = {quantum, groups_of_a_launch(groups)};
+  return longest > 1 ? rwkv6_cl_choose_window(device, groups, longest, quantum, operations_per_step) : step;
 }
 
 int64_t rwkv6_cl_least_window(const rwkv6_problem *problem) {

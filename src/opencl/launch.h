@@ -81,6 +81,15 @@ typedef struct rwkv6_cl_window {
 rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
                                        double operations_per_step);
 
+/*
+ * The same for a kernel of forward whose steps are tokens, with one rule more: a step of single tokens is one launch, whatever
+ * the budget. It reads and writes each state once, so it takes no longer than the memory of the device needs to be read and
+ * written: less than the seconds after which a watchdog of a display resets it. (No launch
+ * has more than 2^22 work-groups: 16 GiB of states of 64 x 64.)
+ */
+rwkv6_cl_window rwkv6_cl_choose_forward_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
+                                               double operations_per_step);
+
 /* Launches that a window leads to. */
 int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t longest);
 

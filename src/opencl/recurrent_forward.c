@@ -49,8 +49,8 @@ rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem 
   /* Two multiply-adds an element of S, and the loads and exponentials of K channels. */
   const double operations = 5.0 * problem->key_dim * recurrence->columns + 20.0 * problem->key_dim;
   const int64_t blocks = (rwkv6_cl_least_window(problem) + recurrence->block - 1) / recurrence->block;
-  recurrence->window = rwkv6_cl_choose_window(device, recurrence->groups, rwkv6_problem_longest(problem),
-                                              blocks * recurrence->block, operations);
+  recurrence->window = rwkv6_cl_choose_forward_window(device, recurrence->groups, rwkv6_problem_longest(problem),
+                                                      blocks * recurrence->block, operations);
   return RWKV6_OK;
 }
 

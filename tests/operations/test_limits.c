@@ -165,6 +165,30 @@ static void test_split_ragged(void **state) {
   check_split_everywhere(&test);
 }
 
+/* A server's step: a token or none for each of many users, in one launch however little a launch may take. Only planned. */
+static void test_decode_step(void **state) {
+  (void)state;
+  enum { USERS = 1024 };
+  static int64_t cu_seqlens[USERS + 1];
+  for (int n = 0; n < USERS; n++) cu_seqlens[n + 1] = cu_seqlens[n] + (n % 3 != 1);
+  const conform_case test = conform_case_make(1, 64, 64);
+  for (size_t device = 0; device < devices.count; device++) {
+    const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+    const size_t count = conform_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_AUTO, variants);
+    assert_true(count >= 2);
+    for (size_t i = 0; i < 2 * count; i++) {
+      const conform_subject subject = test_subject_of(&devices, device, variants[i / 2]);
+      rwkv6_problem problem;
+      rwkv6_problem_init(&problem, sizeof problem, USERS, i % 2 ? cu_seqlens[USERS] : USERS, 32, 64, 64);
+      problem.cu_seqlens = i % 2 ? cu_seqlens : NULL;
+      problem.optional = RWKV6_STATE_POOL;
+      problem.pool_slots = USERS;
+      if (i / 2) rwkv6_device_set_launch_budget(subject.device, 1e-9);
+      assert_int_equal(launches_of(&subject, &problem), 1);
+    }
+  }
+}
+
 /* -------------------------------------------------------------------------------------------------------------- workspace */
 
 static void check_segments(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype,
@@ -221,7 +245,8 @@ int main(void) {
       cmocka_unit_test_setup(test_work_group_32, reset),       cmocka_unit_test_setup(test_work_group_64, reset),
       cmocka_unit_test_setup(test_work_group_128, reset),      cmocka_unit_test_setup(test_work_group_256, reset),
       cmocka_unit_test_setup(test_split_equal_lengths, reset), cmocka_unit_test_setup(test_split_ragged, reset),
-      cmocka_unit_test_setup(test_split_segments, reset),      cmocka_unit_test_setup(test_workspace, reset),
+      cmocka_unit_test_setup(test_split_segments, reset),      cmocka_unit_test_setup(test_decode_step, reset),
+      cmocka_unit_test_setup(test_workspace, reset),
   };
   const int failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
   conform_print_ratios();
