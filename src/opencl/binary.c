@@ -18,13 +18,24 @@ static cl_int find_device(const rwkv6_cl_device *d, cl_program program, cl_uint 
   return CL_INVALID_DEVICE;
 }
 
+/* The sizes of the binaries. After a build for one device of several PoCL has only that one to tell of: then `count` is 1 and
+ * `place` is 0. */
+static cl_int read_sizes(const rwkv6_cl_device *d, cl_program program, size_t sizes[MAX_DEVICES], cl_uint *count,
+                         cl_uint *place) {
+  size_t bytes = 0;
+  const cl_int code = d->cl->GetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, MAX_DEVICES * sizeof *sizes, sizes, &bytes);
+  if (code != CL_SUCCESS) return code;
+  if (bytes == sizeof *sizes) *count = 1, *place = 0;
+  if (bytes != *count * sizeof *sizes || !sizes[*place]) return CL_INVALID_BINARY; /* a driver that has none to give */
+  return CL_SUCCESS;
+}
+
 static cl_int read_binary(const rwkv6_cl_device *d, cl_program program, cl_uint count, cl_uint place, unsigned char **binary,
                           size_t *size) {
   size_t sizes[MAX_DEVICES] = {0};
   unsigned char *pointers[MAX_DEVICES] = {NULL}; /* NULL: not wanted */
-  cl_int code = d->cl->GetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, count * sizeof *sizes, sizes, NULL);
+  const cl_int code = read_sizes(d, program, sizes, &count, &place);
   if (code != CL_SUCCESS) return code;
-  if (!sizes[place]) return CL_INVALID_BINARY; /* a driver that has none to give */
   *size = sizes[place];
   *binary = pointers[place] = rwkv6_alloc(*size, 1, "the binary of a program", NULL);
   if (!*binary) return CL_OUT_OF_HOST_MEMORY;
