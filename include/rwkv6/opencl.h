@@ -63,7 +63,8 @@ typedef struct rwkv6_opencl_tensor {
 /**
  * All tensors of a call; start from RWKV6_OPENCL_TENSORS_INIT. Shapes, types and which of them take part: as in rwkv6_tensors,
  * strides by the problem. Tensors may share buffers as long as outputs lie apart from everything else (final_state may be
- * initial_state). A buffer that is written must not be CL_MEM_READ_ONLY, one that is read not CL_MEM_WRITE_ONLY.
+ * initial_state). A buffer that is written must not be CL_MEM_READ_ONLY, one that is read not CL_MEM_WRITE_ONLY; what
+ * problem.checks has read back must not be CL_MEM_HOST_NO_ACCESS or CL_MEM_HOST_WRITE_ONLY.
  */
 typedef struct rwkv6_opencl_tensors {
   size_t size; /**< sizeof(rwkv6_opencl_tensors), set by RWKV6_OPENCL_TENSORS_INIT */

@@ -73,6 +73,23 @@ static cl_int get_memory_info(const rwkv6_cl_functions *cl, cl_mem buffer, memor
   return code;
 }
 
+static rwkv6_status refuse_flag(const char *name, const char *flag, const char *what, rwkv6_error *error) {
+  return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s is %s and would be %s", name, flag, what);
+}
+
+static rwkv6_status check_flags(cl_mem_flags flags, const rwkv6_interop_use *use, rwkv6_error *error) {
+  const bool from_host = use->host_read || use->host_written;
+  if (use->written && (flags & CL_MEM_READ_ONLY)) return refuse_flag(use->name, "CL_MEM_READ_ONLY", "written", error);
+  if (use->read && (flags & CL_MEM_WRITE_ONLY)) return refuse_flag(use->name, "CL_MEM_WRITE_ONLY", "read", error);
+  if (from_host && (flags & CL_MEM_HOST_NO_ACCESS))
+    return refuse_flag(use->name, "CL_MEM_HOST_NO_ACCESS", use->host_read ? "read by the host" : "written by the host", error);
+  if (use->host_read && (flags & CL_MEM_HOST_WRITE_ONLY))
+    return refuse_flag(use->name, "CL_MEM_HOST_WRITE_ONLY", "read by the host", error);
+  if (use->host_written && (flags & CL_MEM_HOST_READ_ONLY))
+    return refuse_flag(use->name, "CL_MEM_HOST_READ_ONLY", "written by the host", error);
+  return RWKV6_OK;
+}
+
 rwkv6_status rwkv6_interop_check_buffer(const rwkv6_cl_device *d, cl_mem buffer, uint64_t begin, uint64_t bytes,
                                         const rwkv6_interop_use *use, cl_mem *root, uint64_t *root_begin, rwkv6_error *error) {
   memory_info info;
@@ -81,10 +98,8 @@ rwkv6_status rwkv6_interop_check_buffer(const rwkv6_cl_device *d, cl_mem buffer,
   if (info.context != d->context) return other_context(use->name, error);
   if (info.type != CL_MEM_OBJECT_BUFFER)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s is an image or a pipe; allowed: a buffer", use->name);
-  if (use->written && (info.flags & CL_MEM_READ_ONLY))
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s is CL_MEM_READ_ONLY and would be written", use->name);
-  if (use->read && (info.flags & CL_MEM_WRITE_ONLY))
-    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s is CL_MEM_WRITE_ONLY and would be read", use->name);
+  const rwkv6_status status = check_flags(info.flags, use, error);
+  if (status) return status;
   if (begin > info.size || bytes > info.size - begin)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, its buffer has %zu",
                       use->name, bytes, begin, info.size);

@@ -20,7 +20,8 @@ rwkv6_status rwkv6_interop_check_events(const rwkv6_cl_device *d, cl_uint count,
 /* What a call does to a range of a buffer. */
 typedef struct rwkv6_interop_use {
   const char *name;
-  bool read, written;
+  bool read, written;           /* by a kernel, or a copy on the device */
+  bool host_read, host_written; /* by a transfer between the buffer and host memory */
 } rwkv6_interop_use;
 
 /*

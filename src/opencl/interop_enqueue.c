@@ -38,6 +38,13 @@ const rwkv6_opencl_tensor *rwkv6_interop_tensor(const rwkv6_opencl_tensors *tens
   return NULL;
 }
 
+/* Whether problem.checks asks for a look at the values of a tensor, which the device then has to hand over. */
+static bool is_read_back(const rwkv6_plan *plan, rwkv6_tensor_id id) {
+  if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, id) || !rwkv6_tensor_is_read(id)) return false;
+  const uint32_t checks = id == RWKV6_TENSOR_SLOTS ? RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS : RWKV6_CHECK_VALUES;
+  return (plan->problem.checks & checks) != 0;
+}
+
 /* Where a tensor lies, if it is given; what does not take part is left to rwkv6_places_check. */
 static rwkv6_status check_tensor(const rwkv6_plan *plan, const rwkv6_opencl_tensors *tensors, rwkv6_tensor_id id,
                                  rwkv6_place *place, rwkv6_error *error) {
@@ -54,7 +61,12 @@ static rwkv6_status check_tensor(const rwkv6_plan *plan, const rwkv6_opencl_tens
   if (tensor->offset < 0 || tensor->offset > INT64_MAX / size)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "%s.offset is %" PRId64 "; allowed: 0 to the elements of its buffer", name,
                       tensor->offset);
-  const rwkv6_interop_use use = {name, rwkv6_tensor_is_read(id), rwkv6_tensor_table[id].output};
+  const rwkv6_interop_use use = {
+      .name = name,
+      .read = rwkv6_tensor_is_read(id),
+      .written = rwkv6_tensor_table[id].output,
+      .host_read = is_read_back(plan, id),
+  };
   cl_mem root;
   uint64_t begin;
   const rwkv6_status status =
@@ -68,7 +80,7 @@ static rwkv6_status check_tensor(const rwkv6_plan *plan, const rwkv6_opencl_tens
 
 static rwkv6_status check_workspace(const rwkv6_plan *plan, const rwkv6_opencl_tensors *tensors, rwkv6_place *place,
                                     rwkv6_error *error) {
-  static const rwkv6_interop_use use = {"tensors.workspace", true, true};
+  static const rwkv6_interop_use use = {.name = "tensors.workspace", .read = true, .written = true};
   if (!tensors->workspace)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
                       "tensors.workspace is NULL; the plan needs %" PRIu64 " bytes (rwkv6_plan_info.workspace)",
@@ -114,12 +126,7 @@ static void fill_call(const rwkv6_plan *plan, const rwkv6_opencl_tensors *tensor
   }
 }
 
-/* ---- checks that problem.checks asks for: they look at values, so the device has to hand them over */
-
-static bool wants_values(const rwkv6_plan *plan, rwkv6_tensor_id id) {
-  if (!rwkv6_tensor_takes_part(&plan->problem, plan->operation, id) || !rwkv6_tensor_is_read(id)) return false;
-  return (plan->problem.checks & RWKV6_CHECK_VALUES) || id == RWKV6_TENSOR_SLOTS;
-}
+/* ---- checks that problem.checks asks for */
 
 static rwkv6_status read_back(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_tensor_id id, void **data,
                               rwkv6_error *error) {
@@ -138,7 +145,7 @@ static rwkv6_status check_values(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   void *data[RWKV6_TENSOR_COUNT] = {NULL};
   rwkv6_status status = RWKV6_OK;
   for (int id = 0; id < RWKV6_TENSOR_COUNT && !status; id++)
-    if (wants_values(plan, (rwkv6_tensor_id)id)) status = read_back(plan, call, (rwkv6_tensor_id)id, &data[id], error);
+    if (is_read_back(plan, (rwkv6_tensor_id)id)) status = read_back(plan, call, (rwkv6_tensor_id)id, &data[id], error);
   if (!status) status = rwkv6_values_check(&plan->problem, plan->operation, (const void *const *)data, error);
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) free(data[id]);
   return status;

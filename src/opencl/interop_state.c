@@ -29,20 +29,25 @@ typedef struct byte_range {
   size_t begin, bytes;
 } byte_range;
 
-static rwkv6_status find(const state_call *call, const char *name, int32_t slot, bool written, byte_range *range,
-                         rwkv6_error *error) {
+/* What is done to a slot. */
+static const rwkv6_interop_use is_read = {.name = "pool", .read = true};
+static const rwkv6_interop_use is_written = {.name = "pool", .written = true};
+static const rwkv6_interop_use is_saved = {.name = "pool", .read = true, .host_read = true};
+static const rwkv6_interop_use is_loaded = {.name = "pool", .written = true, .host_written = true};
+
+static rwkv6_status find(const state_call *call, const char *name, int32_t slot, const rwkv6_interop_use *use,
+                         byte_range *range, rwkv6_error *error) {
   rwkv6_state_range state;
   const rwkv6_status status = rwkv6_state_place(call->problem, name, slot, &state, error);
   if (status) return status;
   if (call->pool.offset < 0 || call->pool.offset > INT64_MAX / 8 - state.first)
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "pool.offset is %" PRId64 "; allowed: 0 to the elements of its buffer",
                       call->pool.offset);
-  const rwkv6_interop_use use = {"pool", !written, written};
   range->begin = (size_t)(call->pool.offset + state.first) * sizeof(float);
   range->bytes = (size_t)state.elements * sizeof(float);
   cl_mem root;
   uint64_t root_begin;
-  return rwkv6_interop_check_buffer(call->device->cl, call->pool.buffer, range->begin, range->bytes, &use, &root, &root_begin,
+  return rwkv6_interop_check_buffer(call->device->cl, call->pool.buffer, range->begin, range->bytes, use, &root, &root_begin,
                                     error);
 }
 
@@ -57,7 +62,7 @@ rwkv6_status rwkv6_opencl_state_zero(rwkv6_device *device, const rwkv6_problem *
   const state_call call = {device, problem, queue, pool, wait_count, wait_list};
   byte_range range;
   rwkv6_status status = check_call(&call, error);
-  if (!status) status = find(&call, "slot", slot, true, &range, error);
+  if (!status) status = find(&call, "slot", slot, &is_written, &range, error);
   if (status) return status;
   const cl_int code = device->cl->cl->EnqueueFillBuffer(queue, pool.buffer, &zero, sizeof zero, range.begin, range.bytes,
                                                         wait_count, wait_list, event);
@@ -70,8 +75,8 @@ rwkv6_status rwkv6_opencl_state_fork(rwkv6_device *device, const rwkv6_problem *
   const state_call call = {device, problem, queue, pool, wait_count, wait_list};
   byte_range source, target;
   rwkv6_status status = check_call(&call, error);
-  if (!status) status = find(&call, "from", from, false, &source, error);
-  if (!status) status = find(&call, "to", to, true, &target, error);
+  if (!status) status = find(&call, "from", from, &is_read, &source, error);
+  if (!status) status = find(&call, "to", to, &is_written, &target, error);
   if (!status && from == to)
     status = rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "to is %" PRId32 ", as from; allowed: another slot", to);
   if (status) return status;
@@ -86,7 +91,7 @@ rwkv6_status rwkv6_opencl_state_save(rwkv6_device *device, const rwkv6_problem *
   const state_call call = {device, problem, queue, pool, wait_count, wait_list};
   byte_range range;
   rwkv6_status status = check_call(&call, error);
-  if (!status) status = find(&call, "slot", slot, false, &range, error);
+  if (!status) status = find(&call, "slot", slot, &is_saved, &range, error);
   if (!status) status = rwkv6_state_pointer_check("state", state, error);
   if (status) return status;
   const cl_int code = device->cl->cl->EnqueueReadBuffer(queue, pool.buffer, CL_FALSE, range.begin, range.bytes, state,
@@ -100,7 +105,7 @@ rwkv6_status rwkv6_opencl_state_load(rwkv6_device *device, const rwkv6_problem *
   const state_call call = {device, problem, queue, pool, wait_count, wait_list};
   byte_range range;
   rwkv6_status status = check_call(&call, error);
-  if (!status) status = find(&call, "slot", slot, true, &range, error);
+  if (!status) status = find(&call, "slot", slot, &is_loaded, &range, error);
   if (!status) status = rwkv6_state_pointer_check("state", state, error);
   if (status) return status;
   const cl_int code = device->cl->cl->EnqueueWriteBuffer(queue, pool.buffer, CL_FALSE, range.begin, range.bytes, state,

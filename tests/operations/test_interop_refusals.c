@@ -237,14 +237,15 @@ static void test_wrap(void **state) {
 
 enum { SLOTS = 3, SEQUENCES = 3, DIM = 4 };
 
-static void enqueue_slots(const opencl_objects *o, rwkv6_plan *plan, const int32_t *slots, float w, const char *argument,
-                          const char *value) {
+/* `flags`: of the buffer of slots. */
+static void enqueue_flags(const opencl_objects *o, rwkv6_plan *plan, const int32_t *slots, cl_mem_flags flags, float w,
+                          const char *argument, const char *value) {
   float rows[SEQUENCES * DIM] = {0}, u[DIM] = {0}, w_rows[SEQUENCES * DIM], pool[SLOTS * DIM * DIM] = {0};
   for (int i = 0; i < SEQUENCES * DIM; i++) w_rows[i] = w;
   const cl_mem in = opencl_buffer(o, CL_MEM_READ_ONLY, sizeof rows, rows), decays = opencl_buffer(o, 0, sizeof w_rows, w_rows);
   const cl_mem bonus = opencl_buffer(o, 0, sizeof u, u), out = opencl_buffer(o, 0, sizeof rows, NULL);
   const cl_mem states = opencl_buffer(o, 0, sizeof pool, pool);
-  const cl_mem places = opencl_buffer(o, 0, SEQUENCES * sizeof *slots, slots);
+  const cl_mem places = opencl_buffer(o, flags, SEQUENCES * sizeof *slots, slots);
   rwkv6_opencl_tensors t = RWKV6_OPENCL_TENSORS_INIT;
   t.r.buffer = t.k.buffer = t.v.buffer = in;
   t.w.buffer = decays, t.u.buffer = bonus, t.o.buffer = out, t.pool.buffer = states, t.slots.buffer = places;
@@ -257,6 +258,11 @@ static void enqueue_slots(const opencl_objects *o, rwkv6_plan *plan, const int32
   assert_int_equal(o->cl->Finish(o->queue), CL_SUCCESS);
   const cl_mem all[] = {in, decays, bonus, out, states, places};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) o->cl->ReleaseMemObject(all[i]);
+}
+
+static void enqueue_slots(const opencl_objects *o, rwkv6_plan *plan, const int32_t *slots, float w, const char *argument,
+                          const char *value) {
+  enqueue_flags(o, plan, slots, 0, w, argument, value);
 }
 
 static rwkv6_plan *slots_plan(const opencl_objects *o, uint32_t checks) {
@@ -295,6 +301,25 @@ static void test_checked_values(void **state) {
     rwkv6_plan_destroy(&plan);
     opencl_objects_destroy(&o);
   }
+}
+
+/* Slots that the host may not read cannot be looked at; unchecked they serve. */
+static void test_slots_of_no_host(void **state) {
+  (void)state;
+  static const cl_mem_flags flags[] = {CL_MEM_HOST_NO_ACCESS, CL_MEM_HOST_WRITE_ONLY};
+  static const char *const names[] = {"CL_MEM_HOST_NO_ACCESS", "CL_MEM_HOST_WRITE_ONLY"};
+  static const int32_t good[] = {2, -1, 0};
+  for (size_t device = 0; device < devices.count; device++)
+    for (int i = 0; i < 2; i++) {
+      opencl_objects o;
+      opencl_objects_create(&o, devices.device[device], 0);
+      for (int checks = 0; checks < 4; checks++) {
+        rwkv6_plan *plan = slots_plan(&o, (uint32_t)checks); /* of VALUES (1) and SLOTS (2), any */
+        enqueue_flags(&o, plan, good, flags[i], -1, checks ? "tensors.slots" : NULL, names[i]);
+        rwkv6_plan_destroy(&plan);
+      }
+      opencl_objects_destroy(&o);
+    }
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- states */
@@ -381,12 +406,50 @@ static void test_members(void **state) {
   }
 }
 
+/* What the flags say of the host matters where states move from and to host memory, and nowhere else. */
+static void check_flags_of_pool(const opencl_objects *o, cl_mem_flags flags, const char *save, const char *load) {
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 1, 1, DIM, DIM);
+  problem.pool_slots = SLOTS;
+  const rwkv6_opencl_tensor pool = {opencl_buffer(o, flags, SLOTS * DIM * DIM * sizeof(float), NULL), 0};
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  float saved[DIM * DIM] = {0};
+  assert_int_equal(rwkv6_opencl_state_zero(o->device, &problem, o->queue, pool, 0, 0, NULL, NULL, NULL), RWKV6_OK);
+  assert_int_equal(rwkv6_opencl_state_fork(o->device, &problem, o->queue, pool, 0, 1, 0, NULL, NULL, NULL), RWKV6_OK);
+  rwkv6_status status = rwkv6_opencl_state_save(o->device, &problem, o->queue, pool, 1, saved, 0, NULL, NULL, &error);
+  if (save)
+    check_refusal(status, &error, RWKV6_INVALID_ARGUMENT, "pool", save);
+  else
+    assert_int_equal(status, RWKV6_OK);
+  assert_int_equal(o->cl->Finish(o->queue), CL_SUCCESS);
+  status = rwkv6_opencl_state_load(o->device, &problem, o->queue, pool, 2, saved, 0, NULL, NULL, &error);
+  if (load)
+    check_refusal(status, &error, RWKV6_INVALID_ARGUMENT, "pool", load);
+  else
+    assert_int_equal(status, RWKV6_OK);
+  assert_int_equal(o->cl->Finish(o->queue), CL_SUCCESS);
+  o->cl->ReleaseMemObject(pool.buffer);
+}
+
+static void test_states_of_no_host(void **state) {
+  (void)state;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], 0);
+    check_flags_of_pool(&o, CL_MEM_HOST_NO_ACCESS, "CL_MEM_HOST_NO_ACCESS", "CL_MEM_HOST_NO_ACCESS");
+    check_flags_of_pool(&o, CL_MEM_HOST_WRITE_ONLY, "CL_MEM_HOST_WRITE_ONLY", NULL);
+    check_flags_of_pool(&o, CL_MEM_HOST_READ_ONLY, NULL, "CL_MEM_HOST_READ_ONLY");
+    opencl_objects_destroy(&o);
+  }
+}
+
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_members),        cmocka_unit_test(test_enqueue), cmocka_unit_test(test_wrap),
-      cmocka_unit_test(test_checked_values), cmocka_unit_test(test_states),
+      cmocka_unit_test(test_members),           cmocka_unit_test(test_enqueue),          cmocka_unit_test(test_wrap),
+      cmocka_unit_test(test_checked_values),    cmocka_unit_test(test_slots_of_no_host), cmocka_unit_test(test_states),
+      cmocka_unit_test(test_states_of_no_host),
   };
   const int failed = cmocka_run_group_tests_name("refusals of interop calls", tests, NULL, NULL);
   test_devices_close(&devices);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An OpenCL library that the caller gives: refused if it cannot be used, taken once, and the only one from then on. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,8 +90,24 @@ static void test_taken_once(void **state) {
   assert_int_equal(from.asked, COUNT);
 }
 
+/* Every code that OpenCL 1.2 defines has a name, no two the same, and no other code has one. */
+static void test_names_of_errors(void **state) {
+  (void)state;
+  for (cl_int code = 0; code >= -80; code--) {
+    const bool in_gap = code < CL_KERNEL_ARG_INFO_NOT_AVAILABLE && code > CL_INVALID_VALUE;
+    const bool defined = !in_gap && code >= CL_INVALID_DEVICE_PARTITION_COUNT;
+    const char *name = rwkv6_cl_error_name(code);
+    if (defined != (strncmp(name, "CL_", 3) == 0)) fail_msg("%d: %s", code, name);
+    for (cl_int other = 0; other > code && defined; other--) assert_string_not_equal(rwkv6_cl_error_name(other), name);
+  }
+  assert_string_equal(rwkv6_cl_error_name(-13), "CL_MISALIGNED_SUB_BUFFER_OFFSET");
+  assert_string_equal(rwkv6_cl_error_name(-14), "CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST");
+  assert_string_equal(rwkv6_cl_error_name(-1001), "CL_PLATFORM_NOT_FOUND_KHR");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_arguments), cmocka_unit_test(test_unusable_library),
-                                     cmocka_unit_test(test_missing_functions), cmocka_unit_test(test_taken_once)};
+                                     cmocka_unit_test(test_missing_functions), cmocka_unit_test(test_taken_once),
+                                     cmocka_unit_test(test_names_of_errors)};
   return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
 }
