@@ -76,5 +76,8 @@ bool conform_check_double(const conform_context *context, conform_message *messa
 bool conform_check_sum(const conform_context *context, conform_message *message);
 bool conform_check_split(const conform_context *context, conform_message *message);
 bool conform_check_pool(const conform_context *context, conform_message *message);
+/* Whether the rows of o of sequences with a slot have the bits expected, and those of the others are unwritten. */
+bool conform_check_pool_outputs(const conform_data *data, const int32_t *slots, const conform_values *expected,
+                                conform_message *message);
 
 #endif

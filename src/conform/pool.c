@@ -71,24 +71,30 @@ static bool check_states(const conform_context *context, const conform_data *to,
   return true;
 }
 
-/* Rows of sequences with a slot have the bits that they had, the others are unwritten. */
-static bool check_outputs(const conform_context *context, const conform_data *to, conform_message *message) {
-  const conform_image *o = &to->image[RWKV6_TENSOR_O];
-  const int64_t channels = to->resolved.value_dim;
-  for (int64_t n = 0; n < to->test.sequences; n++) {
+bool conform_check_pool_outputs(const conform_data *data, const int32_t *slots, const conform_values *expected,
+                                conform_message *message) {
+  const conform_image *o = &data->image[RWKV6_TENSOR_O];
+  const int64_t channels = data->resolved.value_dim;
+  for (int64_t n = 0; n < data->resolved.sequences; n++) {
     int64_t first, last;
-    conform_sequence_rows(to, RWKV6_TENSOR_O, n, &first, &last);
+    conform_sequence_rows(data, RWKV6_TENSOR_O, n, &first, &last);
     for (int64_t i = first * channels; i < last * channels; i++) {
-      const int64_t at = conform_row_offset(&to->resolved, RWKV6_TENSOR_O, i / channels) + i % channels;
-      const double got = conform_image_read(o, at), expected = context->first->of[RWKV6_TENSOR_O][i];
-      if (slot_of(to, n) < 0 ? conform_image_is_poison(o, at) : !memcmp(&got, &expected, sizeof got)) continue;
-      return conform_fail(
-          message,
-          "o with a pool: sequence %" PRId64 ", slot %" PRId32 ", element %" PRId64 " of its rows: expected %s%.9g, got %.9g",
-          n, slot_of(to, n), i - first * channels, slot_of(to, n) < 0 ? "nothing written, not " : "", expected, got);
+      const int64_t at = conform_row_offset(&data->resolved, RWKV6_TENSOR_O, i / channels) + i % channels;
+      const double got = conform_image_read(o, at), wanted = expected->of[RWKV6_TENSOR_O][i];
+      if (slots[n] < 0 ? conform_image_is_poison(o, at) : !memcmp(&got, &wanted, sizeof got)) continue;
+      return conform_fail(message,
+                          "o with a pool: sequence %" PRId64 ", slot %" PRId32 ", element %" PRId64
+                          " of its rows: expected %s%.9g, got %.9g",
+                          n, slots[n], i - first * channels, slots[n] < 0 ? "nothing written, not " : "", wanted, got);
     }
   }
   return true;
+}
+
+static bool check_outputs(const conform_context *context, const conform_data *to, conform_message *message) {
+  int32_t slots[CONFORM_MAX_SEQUENCES];
+  for (int64_t n = 0; n < to->test.sequences; n++) slots[n] = slot_of(to, n);
+  return conform_check_pool_outputs(to, slots, context->first, message);
 }
 
 bool conform_check_pool(const conform_context *context, conform_message *message) {

@@ -263,22 +263,6 @@ static void enqueue_pool(const opencl_objects *o, const conform_subject *subject
   opencl_images_destroy(&images, o);
 }
 
-/* Rows of sequences without a slot are not written, the others have the bits they have without a pool. */
-static void check_pool_outputs(const conform_data *data, const pool *p, const conform_values *expected) {
-  const conform_image *o = &data->image[RWKV6_TENSOR_O];
-  const int64_t channels = data->resolved.value_dim;
-  for (int64_t n = 0; n < data->resolved.sequences; n++) {
-    int64_t first, last;
-    conform_sequence_rows(data, RWKV6_TENSOR_O, n, &first, &last);
-    for (int64_t i = first * channels; i < last * channels; i++) {
-      const int64_t at = conform_row_offset(&data->resolved, RWKV6_TENSOR_O, i / channels) + i % channels;
-      const double value = conform_image_read(o, at);
-      if (p->slots[n] < 0 ? !conform_image_is_poison(o, at) : memcmp(&value, &expected->of[RWKV6_TENSOR_O][i], sizeof value))
-        fail_msg("o of sequence %d, slot %d", (int)n, (int)p->slots[n]);
-    }
-  }
-}
-
 static void check_pool(const opencl_objects *o, const conform_subject *library, const conform_case *test) {
   conform_data data;
   conform_values expected;
@@ -294,7 +278,8 @@ static void check_pool(const opencl_objects *o, const conform_subject *library, 
   enqueue_pool(o, &wrapped, &data, &p);
   pool_expect(&p, &data);
   if (memcmp(p.before, p.after, p.bytes)) fail_msg("variant %s: states of the pool differ", library->variant->name);
-  check_pool_outputs(&data, &p, &expected);
+  conform_message message;
+  if (!conform_check_pool_outputs(&data, p.slots, &expected, &message)) fail_msg("%s", message.text);
   free(p.before);
   free(p.after);
   conform_values_destroy(&expected);
