@@ -11,40 +11,12 @@ kernels=$2
 device=${RWKV6_TEST_DEVICE:-opencl}
 
 unset RWKV6_DEVICE RWKV6_KERNEL_DIR
-export LC_ALL=C
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+subcommand=bench
+# shellcheck source=tests/cli/checks.sh
+. "$(dirname -- "$0")/checks.sh"
 TMPDIR=$work
 RWKV6_CACHE_DIR=$work/cache
 export TMPDIR RWKV6_CACHE_DIR
-checks=0
-failures=0
-
-fail() {
-  failures=$((failures + 1))
-  echo "FAILED: $*" >&2
-  sed 's/^/    /' "$work/stdout" "$work/stderr" >&2
-}
-
-# expect STATUS TEXT ARGUMENT...: its status must be STATUS, and what it prints must contain TEXT.
-expect() {
-  wanted=$1
-  text=$2
-  shift 2
-  checks=$((checks + 1))
-  "$rwkv6" bench "$@" >"$work/stdout" 2>"$work/stderr"
-  status=$?
-  [ "$status" -eq "$wanted" ] || { fail "exit status $status instead of $wanted: bench $*"; return; }
-  cat "$work/stdout" "$work/stderr" | grep -qF -- "$text" || fail "no \"$text\" in the output of: bench $*"
-}
-
-# check NAME COMMAND...: the command must succeed.
-check() {
-  name=$1
-  shift
-  checks=$((checks + 1))
-  "$@" >"$work/checked" 2>&1 || { fail "$name"; cat "$work/checked" >&2; }
-}
 
 # json CASES: the last output is a document whose cases make sense.
 json() {
@@ -155,8 +127,4 @@ else
   device="no OpenCL device"
 fi
 
-if [ "$failures" -ne 0 ]; then
-  echo "bench: $failures of $checks checks FAILED"
-  exit 1
-fi
-echo "bench: all $checks checks passed (the CPU path and $device)"
+finish bench "the CPU path and $device"

@@ -17,37 +17,8 @@ modes=$*
 first_mode=$1
 
 unset RWKV6_DEVICE
-export LC_ALL=C
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-checks=0
-failures=0
-
-fail() {
-  failures=$((failures + 1))
-  echo "FAILED: $*" >&2
-  sed 's/^/    /' "$work/stdout" "$work/stderr" >&2
-}
-
-# expect STATUS TEXT ARGUMENT...: runs the tool; its status must be STATUS, and what it prints must contain TEXT.
-expect() {
-  wanted=$1
-  text=$2
-  shift 2
-  checks=$((checks + 1))
-  "$rwkv6" "$@" >"$work/stdout" 2>"$work/stderr"
-  status=$?
-  [ "$status" -eq "$wanted" ] || { fail "exit status $status instead of $wanted: rwkv6 $*"; return; }
-  cat "$work/stdout" "$work/stderr" | grep -qF -- "$text" || fail "no \"$text\" in the output of: rwkv6 $*"
-}
-
-# check NAME COMMAND...: the command must succeed.
-check() {
-  name=$1
-  shift
-  checks=$((checks + 1))
-  "$@" >"$work/stdout" 2>"$work/stderr" || fail "$name"
-}
+# shellcheck source=tests/cli/checks.sh
+. "$(dirname -- "$0")/checks.sh"
 
 # npy FILE SIZE...: float32, version 1.0, of this shape, with data of the right length and nothing but numbers in it.
 npy() {
@@ -281,8 +252,4 @@ if [ -w /dev/full ]; then
   [ $? -eq 1 ] || fail "a full disk behind stdout went unnoticed"
 fi
 
-if [ "$failures" -ne 0 ]; then
-  echo "tool on $device: $failures of $checks checks FAILED"
-  exit 1
-fi
-echo "tool on $device: all $checks checks passed (golden cases in mode: $modes)"
+finish "tool on $device" "golden cases in mode: $modes"
