@@ -48,7 +48,7 @@ static inline void find_unit(unit_t *unit, global const long8 *table, batch_t ba
     unit->sequence = number / batch.s2;
     const index_t segment = number - unit->sequence * batch.s2;
     const index_t step = segment * batch.s1; /* of the sequence, in the order of the recurrence */
-    unit->length = min((index_t)batch.s1, (index_t)batch.s0 - step);
+    unit->length = segment == batch.s2 - 1 ? (index_t)batch.s0 - step : (index_t)batch.s1; /* the last can be longer */
     unit->begin = unit->sequence * batch.s0 + (BATCH_REVERSE(batch) ? batch.s0 - step - unit->length : step);
     unit->first = segment == 0;
     unit->last = segment == batch.s2 - 1;

@@ -191,8 +191,8 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
                                     preferred_work_group(problem), options, &context, state->kernel, &state->log, error);
   if (status) return status;
 
-  const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 4 * chunk->span);
-  const int64_t count = rwkv6_cl_units_count(problem, segment), longest = rwkv6_cl_longest_unit(problem, segment);
+  const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, 4 * chunk->span);
+  const int64_t count = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
   rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
   const double elements =
       (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
@@ -201,7 +201,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
   state->places.split = state->gradient_places.split = count > problem->sequences;
   /* One place for a carried G serves both kernels that need it, one after the other. */
   const int64_t steps = state->window.steps < chunk->window.steps ? state->window.steps : chunk->window.steps;
-  return rwkv6_cl_units_make(plan->device, problem, segment, chunk->span, steps, &state->units, error);
+  return rwkv6_cl_units_make(plan->device, problem, segments, chunk->span, steps, &state->units, error);
 }
 
 static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {

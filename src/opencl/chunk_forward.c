@@ -90,11 +90,6 @@ void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk) {
   rwkv6_cl_release_kernels(device->cl, chunk->kernel, RWKV6_CL_CHUNK_KERNELS);
 }
 
-int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length) {
-  const int64_t longest = rwkv6_problem_longest(problem);
-  return segment_length && segment_length < longest ? segment_length : longest;
-}
-
 static int64_t groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, int64_t units) {
   return units * problem->heads * chunk->tiles;
 }
@@ -248,11 +243,11 @@ static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_
   rwkv6_cl_chunk *chunk = &state->chunk;
   const rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
   if (status) return status;
-  const int64_t segment = rwkv6_cl_segment_length(plan->device, problem, chunk->tiles, 2 * chunk->span);
-  const int64_t count = rwkv6_cl_units_count(problem, segment);
-  rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segment), chunk);
+  const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, 2 * chunk->span);
+  const int64_t count = rwkv6_cl_units_count(problem, segments);
+  rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segments), chunk);
   state->places.split = count > problem->sequences;
-  return rwkv6_cl_units_make(plan->device, problem, segment, 0, chunk->window.steps, &state->units, error);
+  return rwkv6_cl_units_make(plan->device, problem, segments, 0, chunk->window.steps, &state->units, error);
 }
 
 static void lay_out_workspace(rwkv6_plan *plan, forward_state *state) {

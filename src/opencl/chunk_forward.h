@@ -59,9 +59,6 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
 int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
                                 bool split);
 
-/* Steps of the longest unit without a table of units being made: what windows are chosen by. */
-int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_length);
-
 /* Leaves the state before each unit in places->starts. */
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,

@@ -155,7 +155,7 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
   const double quanta = budget / (per_step * (double)quantum);
   const int64_t wanted = longest > 0 ? (longest + quantum - 1) / quantum : 1;
   rwkv6_cl_window window = {quantum, groups};
-  if (quanta >= (double)wanted)
+  if (quanta >= (double)wanted || longest < 2 * quantum)
     window.steps = wanted * quantum;
   else if (quanta >= 1)
     window.steps = (int64_t)quanta * quantum;

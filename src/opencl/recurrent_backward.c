@@ -166,7 +166,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *e
   choose_windows(plan, state);
   /* One place for a carried G serves both kernels that need it, one after the other. */
   const int64_t rows_steps = state->rows_window.steps, recurrence_steps = state->recurrence.window.steps;
-  return rwkv6_cl_units_make(plan->device, problem, 0, state->geometry.span,
+  return rwkv6_cl_units_make(plan->device, problem, rwkv6_cl_unsplit, state->geometry.span,
                              rows_steps < recurrence_steps ? rows_steps : recurrence_steps, &state->units, error);
 }
 

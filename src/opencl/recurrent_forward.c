@@ -115,7 +115,9 @@ static rwkv6_status create(rwkv6_plan *plan, rwkv6_error *error) {
   plan->state = state;
   state->base.enqueue = enqueue;
   rwkv6_status status = rwkv6_cl_recurrence_make(plan->device, problem, &state->recurrence, error);
-  if (!status) status = rwkv6_cl_units_make(plan->device, problem, 0, 0, state->recurrence.window.steps, &state->units, error);
+  if (!status)
+    status =
+        rwkv6_cl_units_make(plan->device, problem, rwkv6_cl_unsplit, 0, state->recurrence.window.steps, &state->units, error);
   if (status) {
     destroy(plan);
     return status;

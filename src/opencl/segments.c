@@ -11,19 +11,24 @@ static int64_t wanted_groups(const rwkv6_device *device) {
   return device->info.kind == RWKV6_KIND_OPENCL_GPU ? 4 * units : units;
 }
 
-/* Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. */
-static int64_t automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule) {
+/*
+ * Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. Every unit
+ * has room for states, unsplit ones of the batch too: many of those that are short forbid it.
+ */
+static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule) {
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t groups = problem->heads * tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
   const int64_t segments = wanted_groups(device) / (groups > 0 ? groups : 1);
-  if (segments < 3 || longest < 2 * granule) return 0;
-  return divide_up(divide_up(longest, segments), granule) * granule;
+  if (segments < 3 || longest < 2 * granule) return rwkv6_cl_unsplit;
+  const rwkv6_cl_segments chosen = {divide_up(divide_up(longest, segments), granule) * granule, granule};
+  return rwkv6_cl_units_count(problem, chosen) * granule > problem->tokens ? rwkv6_cl_unsplit : chosen;
 }
 
-int64_t rwkv6_cl_segment_length(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule) {
-  if (problem->segment_length < 0) return 0;
+rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles,
+                                           int64_t granule) {
   if (problem->segment_length == 0) return automatic(device, problem, tiles, granule);
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t wanted = problem->segment_length < longest ? problem->segment_length : longest;
-  return divide_up(wanted > 0 ? wanted : 1, granule) * granule;
+  const rwkv6_cl_segments fixed = {divide_up(wanted > 0 ? wanted : 1, granule) * granule, granule};
+  return wanted < 0 ? rwkv6_cl_unsplit : fixed;
 }

@@ -3,13 +3,13 @@
 #ifndef RWKV6_SRC_OPENCL_SEGMENTS_H
 #define RWKV6_SRC_OPENCL_SEGMENTS_H
 
-#include "device.h"
-#include "problem.h"
+#include "opencl/units.h"
 
 /*
- * Tokens a segment, 0: do not split. A length that the problem fixes is rounded up to a multiple of `granule`, which bounds the
+ * A length that the problem fixes is rounded up to a multiple of `granule`, the least that a segment has, which bounds the
  * memory for states. Automatic: by the work-groups that the device wants and the `tiles` work-groups of each head of a unit.
  */
-int64_t rwkv6_cl_segment_length(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule);
+rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles,
+                                           int64_t granule);
 
 #endif

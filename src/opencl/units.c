@@ -9,37 +9,43 @@ typedef struct unit_row {
   cl_long s[8];
 } unit_row;
 
+const rwkv6_cl_segments rwkv6_cl_unsplit = {0, 0};
+
 /* The state before step 0 is kept elsewhere, so a unit of up to `span` steps needs no checkpoint. */
 static int64_t checkpoints_of(int64_t length, int64_t span) {
   return span && length ? (length - 1) / span : 0;
 }
 
-static int64_t segments_of(int64_t length, int64_t segment_length) {
-  return segment_length && length ? (length - 1) / segment_length + 1 : 1;
+static int64_t segments_of(int64_t length, rwkv6_cl_segments segments) {
+  if (!segments.length || length <= segments.length) return 1;
+  return length / segments.length + (length % segments.length >= segments.least);
 }
 
-int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, int64_t segment_length) {
-  if (!problem->cu_seqlens) return problem->sequences * segments_of(problem->tokens / problem->sequences, segment_length);
+int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, rwkv6_cl_segments segments) {
+  if (!problem->cu_seqlens) return problem->sequences * segments_of(problem->tokens / problem->sequences, segments);
   int64_t count = 0;
-  for (int64_t n = 0; n < problem->sequences; n++)
-    count += segments_of(rwkv6_problem_sequence(problem, n).length, segment_length);
+  for (int64_t n = 0; n < problem->sequences; n++) count += segments_of(rwkv6_problem_sequence(problem, n).length, segments);
   return count;
 }
 
+int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, rwkv6_cl_segments segments) {
+  const int64_t longest = rwkv6_problem_longest(problem), most = segments.length + segments.least - 1;
+  return segments.length && most < longest ? most : longest;
+}
+
 /* Appends the rows of sequence n. Segments follow the recurrence: in reverse, the first holds the last tokens. */
-static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segment_length, int64_t span, int64_t window_steps,
-                         unit_row *rows, rwkv6_cl_units *units) {
+static void add_sequence(const rwkv6_problem *problem, int64_t n, rwkv6_cl_segments segments, int64_t span,
+                         int64_t window_steps, unit_row *rows, rwkv6_cl_units *units) {
   const rwkv6_sequence s = rwkv6_problem_sequence(problem, n);
-  const int64_t segments = segments_of(s.length, segment_length);
+  const int64_t count = segments_of(s.length, segments);
   rows[n].s[6] = units->count;
-  rows[n].s[7] = units->count + segments - 1;
-  for (int64_t i = 0; i < segments; i++) {
+  rows[n].s[7] = units->count + count - 1;
+  for (int64_t i = 0; i < count; i++) {
     unit_row *row = &rows[units->count++];
-    const int64_t step = i * segment_length;
-    const int64_t left = s.length - step;
-    const int64_t length = segments > 1 && left > segment_length ? segment_length : left;
+    const int64_t step = i * segments.length;
+    const int64_t length = i < count - 1 ? segments.length : s.length - step;
     const int64_t begin = s.begin + (problem->reverse ? s.length - step - length : step);
-    const int64_t ends = (i == 0 ? 1 : 0) + (i == segments - 1 ? 2 : 0);
+    const int64_t ends = (i == 0 ? 1 : 0) + (i == count - 1 ? 2 : 0);
     const cl_long numbers[6] = {begin, length, n, ends, units->checkpoints, units->carries};
     memcpy(row->s, numbers, sizeof numbers);
     units->checkpoints += checkpoints_of(length, span);
@@ -48,12 +54,12 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, int64_t segmen
   }
 }
 
-static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
-                               int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
-  const size_t count = (size_t)rwkv6_cl_units_count(problem, segment_length);
+static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_segments segments,
+                               int64_t span, int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
+  const size_t count = (size_t)rwkv6_cl_units_count(problem, segments);
   unit_row *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
   if (!rows) return RWKV6_OUT_OF_MEMORY;
-  for (int64_t n = 0; n < problem->sequences; n++) add_sequence(problem, n, segment_length, span, window_steps, rows, units);
+  for (int64_t n = 0; n < problem->sequences; n++) add_sequence(problem, n, segments, span, window_steps, rows, units);
   cl_int code;
   units->table = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                                               count * sizeof *rows, rows, &code);
@@ -64,34 +70,34 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
 }
 
 /* Equal lengths need no table: the kernels work it out from a few numbers, so a new batch shape costs nothing on the device. */
-static void describe_equal(const rwkv6_problem *problem, int64_t segment_length, int64_t span, int64_t window_steps,
+static void describe_equal(const rwkv6_problem *problem, rwkv6_cl_segments segments, int64_t span, int64_t window_steps,
                            rwkv6_cl_units *units) {
   const int64_t length = problem->tokens / problem->sequences;
-  const int64_t segments = segments_of(length, segment_length);
-  const int64_t full = segments > 1 ? segment_length : length;
-  const int64_t last = length - (segments - 1) * full;
+  const int64_t count = segments_of(length, segments);
+  const int64_t full = count > 1 ? segments.length : length;
+  const int64_t last = length - (count - 1) * full;
   const int64_t each_full = checkpoints_of(full, span);
-  const int64_t each_sequence = (segments - 1) * each_full + checkpoints_of(last, span);
-  units->count = problem->sequences * segments;
-  units->longest = full;
+  const int64_t each_sequence = (count - 1) * each_full + checkpoints_of(last, span);
+  units->count = problem->sequences * count;
+  units->longest = full > last ? full : last;
   units->checkpoints = problem->sequences * each_sequence;
-  units->carries = full > window_steps ? units->count : 0;
+  units->carries = units->longest > window_steps ? units->count : 0;
   units->batch[0] = length;
   units->batch[1] = full;
-  units->batch[2] = segments;
+  units->batch[2] = count;
   units->batch[3] = each_full;
   units->batch[4] = each_sequence;
 }
 
-rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
-                                 int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
+rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_segments segments,
+                                 int64_t span, int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
   const rwkv6_cl_units none = {0};
   *units = none;
   units->batch[5] = problem->heads;
   units->batch[6] = problem->reverse != 0;
   units->batch[7] = problem->pool_slots ? problem->pool_slots : 1;
-  if (problem->cu_seqlens) return make_table(device, problem, segment_length, span, window_steps, units, error);
-  describe_equal(problem, segment_length, span, window_steps, units);
+  if (problem->cu_seqlens) return make_table(device, problem, segments, span, window_steps, units, error);
+  describe_equal(problem, segments, span, window_steps, units);
   return RWKV6_OK;
 }
 

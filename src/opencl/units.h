@@ -18,12 +18,21 @@ typedef struct rwkv6_cl_units {
   int64_t carries;     /* units that may need a carried state */
 } rwkv6_cl_units;
 
-/* segment_length: tokens a segment, 0: never split. Returns the number of units that it leads to. */
-int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, int64_t segment_length);
+/* How sequences are split: a rest of fewer than `least` tokens belongs to the last segment, so that no segment is short. */
+typedef struct rwkv6_cl_segments {
+  int64_t length; /* tokens; 0: never split */
+  int64_t least;  /* tokens, at least 1 where length is not 0 */
+} rwkv6_cl_segments;
+
+extern const rwkv6_cl_segments rwkv6_cl_unsplit;
+
+int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, rwkv6_cl_segments segments);
+/* At least as many steps as the longest unit has, without a table being made: what windows are chosen by. */
+int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, rwkv6_cl_segments segments);
 
 /* span: steps between checkpoints, 0: none are kept. window_steps: units longer than this are carried between launches. */
-rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, int64_t segment_length, int64_t span,
-                                 int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error);
+rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_segments segments,
+                                 int64_t span, int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error);
 void rwkv6_cl_units_release(const rwkv6_device *device, rwkv6_cl_units *units);
 
 /* The two arguments `units, batch` of every kernel. */

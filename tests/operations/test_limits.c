@@ -189,55 +189,6 @@ static void test_decode_step(void **state) {
   }
 }
 
-/* -------------------------------------------------------------------------------------------------------------- workspace */
-
-static void check_segments(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype,
-                           int64_t segment_length) {
-  conform_case test = conform_case_make(1, dim, dim);
-  test.dtype = dtype;
-  const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
-  const size_t count = conform_variants(devices.device[device], &test, RWKV6_BACKWARD, RWKV6_MODE_AUTO, variants);
-  for (size_t i = 0; i < count; i++) {
-    const conform_subject subject = test_subject_of(&devices, device, variants[i]);
-    rwkv6_problem problem;
-    rwkv6_plan *plan = NULL;
-    rwkv6_error error = RWKV6_ERROR_INIT;
-    rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
-    rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * length, heads, dim, dim);
-    problem.dtype = dtype;
-    problem.segment_length = segment_length;
-    if (conform_plan_create(&subject, &problem, &plan, &error)) fail_msg("%s", error.message);
-    rwkv6_plan_get_info(plan, &info, NULL);
-    rwkv6_plan_destroy(&plan);
-    const uint64_t tensor = (uint64_t)(sequences * length * heads * dim) * rwkv6_dtype_size(dtype);
-    if (info.workspace > 3 * tensor + 1024) /* parts begin at round addresses */
-      fail_msg("%s: %" PRId64 " sequences of %" PRId64 ", %" PRId64 " heads of %d: workspace %" PRIu64
-               ", 3 tensors are %" PRIu64,
-               variants[i]->name, sequences, length, heads, (int)dim, info.workspace, 3 * tensor);
-  }
-}
-
-static void check_workspace(size_t device, int64_t sequences, int64_t length, int64_t heads, int32_t dim, rwkv6_dtype dtype) {
-  static const int64_t segment_lengths[] = {0, 1, -1};
-  for (size_t i = 0; i < 3; i++) check_segments(device, sequences, length, heads, dim, dtype, segment_lengths[i]);
-}
-
-static void test_workspace(void **state) {
-  (void)state;
-  for (size_t device = 0; device < devices.count; device++) {
-    check_workspace(device, 1, 1, 1, 64, RWKV6_FP32);
-    check_workspace(device, 256, 1, 32, 64, RWKV6_BF16);
-    check_workspace(device, 3, 65, 2, 64, RWKV6_BF16);
-    check_workspace(device, 8, 65, 4, 64, RWKV6_BF16);
-    check_workspace(device, 256, 65, 32, 64, RWKV6_BF16);
-    check_workspace(device, 1, 2056, 32, 64, RWKV6_BF16);
-    check_workspace(device, 8, 4096, 32, 64, RWKV6_BF16);
-    check_workspace(device, 1, 131072, 32, 64, RWKV6_BF16);
-    check_workspace(device, 4, 300, 2, 256, RWKV6_FP16);
-    check_workspace(device, 2, 257, 1, 256, RWKV6_FP32);
-  }
-}
-
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
@@ -246,7 +197,6 @@ int main(void) {
       cmocka_unit_test_setup(test_work_group_128, reset),      cmocka_unit_test_setup(test_work_group_256, reset),
       cmocka_unit_test_setup(test_split_equal_lengths, reset), cmocka_unit_test_setup(test_split_ragged, reset),
       cmocka_unit_test_setup(test_split_segments, reset),      cmocka_unit_test_setup(test_decode_step, reset),
-      cmocka_unit_test_setup(test_workspace, reset),
   };
   const int failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
   conform_print_ratios();

@@ -50,11 +50,12 @@ static void check(const conform_case *test, bool split) {
     }
 }
 
-/* 700 tokens: lengths of 1 and 300 are rounded up to 128 or 256 and to 384 or 512. */
+/* 900 tokens: lengths of 1 and 300 are rounded up to 128 or 256 and to 384 or 512; with the first, a rest joins the last
+ * segment. */
 static void check_chunk_length(int64_t chunk_length) {
   static const int64_t segment_lengths[] = {1, 300, -1};
   for (size_t i = 0; i < sizeof segment_lengths / sizeof *segment_lengths; i++) {
-    conform_case test = conform_case_make(700, 24, 20);
+    conform_case test = conform_case_make(900, 24, 20);
     test.heads = 2;
     test.chunk_length = chunk_length;
     test.segment_length = segment_lengths[i];
@@ -86,7 +87,7 @@ static void test_chunks_of_7(void **state) {
 /* A memory as long as the sequence: what a segment hands to the next decides everything. */
 static void test_weak_decay(void **state) {
   (void)state;
-  conform_case test = conform_case_make(700, 24, 20);
+  conform_case test = conform_case_make(900, 24, 20);
   test.distribution = CONFORM_WEAK;
   test.segment_length = 1;
   check(&test, true);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What plans need beyond their tensors: three tensors at most (a tensor: tokens x heads x max(K, V) in the dtype of r), on a
+ * device whose many compute units lead to many segments. It is not there, so that a thousand plans cost nothing.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cmocka_all.h"
+#include "conform/random.h"
+#include "plan.h"
+#include "pretend.h"
+#include "problem.h"
+#include "registry.h"
+
+#define MOST_SEQUENCES 20
+
+static const pretend_device target = {"sm_90",
+                                      "NVIDIA H100 80GB HBM3",
+                                      "NVIDIA Corporation",
+                                      "NVIDIA CUDA",
+                                      "cl_nv_device_attribute_query",
+                                      0x10de,
+                                      1024,
+                                      49152,
+                                      132,
+                                      90};
+
+static rwkv6_device *device;
+
+static int64_t draw(conform_random *random, int64_t least, int64_t most) {
+  return least + conform_random_below(random, most - least + 1);
+}
+
+static void print_problem(const rwkv6_problem *problem, char *text, size_t size) {
+  snprintf(text, size,
+           "%" PRId64 " sequences%s, %" PRId64 " tokens, %" PRId64 " heads, K = %d, V = %d, %s, segments of %" PRId64,
+           problem->sequences, problem->cu_seqlens ? " of different lengths" : "", problem->tokens, problem->heads,
+           (int)problem->key_dim, (int)problem->value_dim, rwkv6_dtype_name(problem->dtype), problem->segment_length);
+}
+
+static uint64_t workspace_of(const rwkv6_problem *problem, const rwkv6_variant *variant) {
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  if (rwkv6_plan_create_variant(device, problem, variant->operation, variant->mode, variant->name, &plan, &error))
+    fail_msg("%s", error.message);
+  const uint64_t workspace = plan->workspace;
+  rwkv6_plan_destroy(&plan);
+  return workspace;
+}
+
+/* Sums of du count in a tensor's dtype, whatever the length of a unit, and parts begin at round addresses: `room` is for these.
+ */
+static void check_problem(const rwkv6_problem *problem, rwkv6_operation operation) {
+  rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
+  const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+  const int64_t dim = problem->key_dim > problem->value_dim ? problem->key_dim : problem->value_dim;
+  const uint64_t tensor = (uint64_t)(problem->tokens * problem->heads * dim) * rwkv6_dtype_size(problem->dtype);
+  const uint64_t room = 8 * 256 + sizeof(float) * (uint64_t)(problem->sequences * problem->heads * problem->key_dim);
+  size_t accepted = 0;
+  rwkv6_problem resolved;
+  assert_int_equal(rwkv6_problem_resolve(problem, operation, &resolved, NULL), RWKV6_OK);
+  for (int mode = RWKV6_MODE_RECURRENT; mode <= RWKV6_MODE_CHUNK; mode++) {
+    const size_t count = rwkv6_variants_consider(device, &resolved, operation, (rwkv6_mode)mode, infos, variants);
+    for (size_t i = 0; i < count; i++) {
+      if (!infos[i].accepts) continue;
+      accepted++;
+      const uint64_t workspace = workspace_of(problem, variants[i]);
+      char text[256];
+      print_problem(problem, text, sizeof text);
+      if (workspace > 3 * tensor + room)
+        fail_msg("%s %s: %s: workspace %" PRIu64 ", 3 tensors are %" PRIu64, operation ? "backward" : "forward",
+                 variants[i]->name, text, workspace, 3 * tensor);
+    }
+  }
+  assert_true(accepted >= 2);
+}
+
+static void make_problem(conform_random *random, bool ragged, int64_t segment_length, int64_t *cu_seqlens,
+                         rwkv6_problem *problem) {
+  static const struct {
+    int32_t key_dim, value_dim;
+    rwkv6_dtype dtype;
+  } kinds[] = {{64, 64, RWKV6_BF16},  {64, 64, RWKV6_FP32},  {128, 128, RWKV6_FP16}, {256, 256, RWKV6_BF16},
+               {16, 128, RWKV6_BF16}, {100, 33, RWKV6_FP16}, {8, 8, RWKV6_FP32},     {192, 80, RWKV6_BF16}};
+  const int64_t sequences = draw(random, 1, MOST_SEQUENCES), most = draw(random, 0, 1) ? 6000 : 400;
+  const int64_t length = draw(random, 1, most), kind = draw(random, 0, 7);
+  cu_seqlens[0] = 0;
+  for (int64_t n = 0; n < sequences; n++) cu_seqlens[n + 1] = cu_seqlens[n] + (ragged ? draw(random, 0, length) : length);
+  rwkv6_problem_init(problem, sizeof *problem, sequences, cu_seqlens[sequences], draw(random, 1, 40), kinds[kind].key_dim,
+                     kinds[kind].value_dim);
+  problem->dtype = problem->w_dtype = kinds[kind].dtype;
+  problem->cu_seqlens = ragged ? cu_seqlens : NULL;
+  problem->segment_length = segment_length;
+  problem->optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+}
+
+static void check_many(bool ragged, int64_t segment_length) {
+  conform_random random = {7};
+  int64_t cu_seqlens[MOST_SEQUENCES + 1];
+  rwkv6_problem problem;
+  for (int i = 0; i < 300; i++) {
+    make_problem(&random, ragged, segment_length, cu_seqlens, &problem);
+    check_problem(&problem, RWKV6_FORWARD);
+    check_problem(&problem, RWKV6_BACKWARD);
+  }
+}
+
+static void test_unsplit(void **state) {
+  (void)state;
+  check_many(false, -1);
+  check_many(true, -1);
+}
+
+static void test_automatic_segments(void **state) {
+  (void)state;
+  check_many(false, 0);
+  check_many(true, 0);
+}
+
+/* A length that is fixed splits the long sequences of a ragged batch whatever the others cost: docs/algorithm.md, "Segments".
+ */
+static void test_shortest_segments(void **state) {
+  (void)state;
+  check_many(false, 1);
+  check_many(false, 300);
+}
+
+static int open_device(void **state) {
+  (void)state;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  if (rwkv6_opencl_load_symbols(pretend_lookup, (void *)&target, &error) ||
+      rwkv6_device_open("opencl:0", NULL, &device, &error)) {
+    print_error("%s\n", error.message);
+    return -1;
+  }
+  return 0;
+}
+
+static int close_device(void **state) {
+  (void)state;
+  rwkv6_device_close(&device);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_unsplit),
+      cmocka_unit_test(test_automatic_segments),
+      cmocka_unit_test(test_shortest_segments),
+  };
+  return cmocka_run_group_tests_name("workspace", tests, open_device, close_device);
+}
