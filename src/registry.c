@@ -15,7 +15,7 @@ static const rwkv6_variant *const *variants_of(const rwkv6_device *device) {
  * From this many tokens in the longest sequence on, chunk mode is the faster one on OpenCL devices (docs/performance.md,
  * "Recurrent or chunk"). On the CPU path the scalar chunk form does more arithmetic than the loop and gains nothing from it.
  */
-#define CHUNK_TOKENS 16
+#define CHUNK_TOKENS 8
 
 rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem *problem) {
   return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;

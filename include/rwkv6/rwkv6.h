@@ -351,7 +351,7 @@ RWKV6_API void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t s
 typedef enum rwkv6_operation { RWKV6_FORWARD = 0, RWKV6_BACKWARD = 1 } rwkv6_operation;
 
 typedef enum rwkv6_mode {
-  RWKV6_MODE_AUTO = 0,      /**< chunk on OpenCL devices where the longest sequence has 16 tokens or more, else recurrent; may
+  RWKV6_MODE_AUTO = 0,      /**< chunk on OpenCL devices where the longest sequence has 8 tokens or more, else recurrent; may
                                  change between versions, so name a mode where bits must not change */
   RWKV6_MODE_RECURRENT = 1, /**< token by token: lowest latency and memory */
   RWKV6_MODE_CHUNK = 2      /**< chunks of tokens as small matrix products: training and prompts */

@@ -8,7 +8,7 @@
 
 #include "tensor.h"
 
-static const char *const distribution_names[] = {"ordinary", "weak",   "strong", "minus5", "minus8",   "minus12",
+static const char *const distribution_names[] = {"ordinary", "weak",   "strong", "minus5", "minus10",  "minus12",
                                                  "minus20",  "spikes", "resets", "none",   "denormal", NULL};
 static const char *const strides_names[] = {"packed", "padded", "fused", "heads_first", NULL};
 static const char *const decay_names[] = {"log", "raw", "factor", NULL};

@@ -13,7 +13,7 @@ typedef enum conform_distribution {
   CONFORM_WEAK,     /* about -1e-5: a memory as long as the sequence */
   CONFORM_STRONG,   /* from ordinary to -2500 */
   CONFORM_MINUS_5,
-  CONFORM_MINUS_8,
+  CONFORM_MINUS_10,
   CONFORM_MINUS_12,
   CONFORM_MINUS_20,
   CONFORM_SPIKES,   /* ordinary, 2 % at -20000 */

@@ -106,7 +106,7 @@ static double draw_decay(conform_random *random, conform_distribution distributi
     if (channel == 0 || choice < 0.4) return ordinary;
     return choice < 0.7 ? conform_random_between(random, -60, -1) : conform_random_between(random, -2500, -100);
   case CONFORM_MINUS_5: return -5;
-  case CONFORM_MINUS_8: return -8;
+  case CONFORM_MINUS_10: return -10;
   case CONFORM_MINUS_12: return -12;
   case CONFORM_MINUS_20: return -20;
   case CONFORM_SPIKES: return choice < 0.02 ? -20000 : ordinary;

@@ -118,7 +118,7 @@ static conform_case small_case(void) {
 }
 
 static void check_form(rwkv6_decay decay) {
-  static const conform_distribution distributions[] = {CONFORM_ORDINARY, CONFORM_WEAK, CONFORM_MINUS_8, CONFORM_SPIKES,
+  static const conform_distribution distributions[] = {CONFORM_ORDINARY, CONFORM_WEAK, CONFORM_MINUS_10, CONFORM_SPIKES,
                                                        CONFORM_RESETS,   CONFORM_NONE, CONFORM_STRONG};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++)
     for (int reverse = 0; reverse < 2; reverse++) {

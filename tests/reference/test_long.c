@@ -37,7 +37,7 @@ static void check_both_modes(const conform_case *test) {
 /* A difference of suffix sums is off by 10 % at -12. */
 static void test_strong_decay(void **state) {
   (void)state;
-  static const conform_distribution distributions[] = {CONFORM_MINUS_8, CONFORM_MINUS_12, CONFORM_MINUS_20, CONFORM_STRONG,
+  static const conform_distribution distributions[] = {CONFORM_MINUS_10, CONFORM_MINUS_12, CONFORM_MINUS_20, CONFORM_STRONG,
                                                        CONFORM_SPIKES};
   for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++)
     for (int decay = 0; decay < 2; decay++) {

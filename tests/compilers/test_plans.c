@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What plans need beyond their tensors: three tensors at most (a tensor: tokens x heads x max(K, V) in the dtype of r), on a
- * device whose many compute units lead to many segments. It is not there, so that a thousand plans cost nothing.
+ * What plans choose on a large GPU, which is not there, so that a thousand plans cost nothing: the mode, and a workspace of
+ * three tensors at most (a tensor: tokens x heads x max(K, V) in the dtype of r), though its many compute units lead to many
+ * segments.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,6 +127,24 @@ static void test_shortest_segments(void **state) {
   check_many(false, 300);
 }
 
+/* docs/performance.md, "Recurrent or chunk". */
+static void test_automatic_mode(void **state) {
+  (void)state;
+  for (int64_t length = 7; length <= 8; length++)
+    for (int operation = 0; operation < 2; operation++) {
+      const int64_t cu_seqlens[] = {0, 1, 1 + length};
+      rwkv6_problem problem;
+      rwkv6_plan *plan = NULL;
+      rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+      rwkv6_problem_init(&problem, sizeof problem, 2, 1 + length, 4, 64, 64);
+      problem.cu_seqlens = cu_seqlens; /* the longest sequence counts */
+      assert_int_equal(rwkv6_plan_create(device, &problem, (rwkv6_operation)operation, RWKV6_MODE_AUTO, &plan, NULL), RWKV6_OK);
+      rwkv6_plan_get_info(plan, &info, NULL);
+      assert_int_equal(info.mode, length < 8 ? RWKV6_MODE_RECURRENT : RWKV6_MODE_CHUNK);
+      rwkv6_plan_destroy(&plan);
+    }
+}
+
 static int open_device(void **state) {
   (void)state;
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -148,6 +167,7 @@ int main(void) {
       cmocka_unit_test(test_unsplit),
       cmocka_unit_test(test_automatic_segments),
       cmocka_unit_test(test_shortest_segments),
+      cmocka_unit_test(test_automatic_mode),
   };
-  return cmocka_run_group_tests_name("workspace", tests, open_device, close_device);
+  return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }
