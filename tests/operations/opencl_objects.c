@@ -13,16 +13,26 @@ static void find(void *library, const char *name, void *function, size_t size) {
   memcpy(function, &symbol, size);
 }
 
+static void find_extra(opencl_extra *extra, void *library) {
+#define FIND(name) find(library, "cl" #name, &extra->name, sizeof extra->name)
+  FIND(CreateUserEvent);
+  FIND(SetUserEventStatus);
+  FIND(CreateSubBuffer);
+  FIND(WaitForEvents);
+  FIND(Flush);
+  FIND(CreateImage);
+  FIND(CreateSubDevices);
+  FIND(ReleaseDevice);
+#undef FIND
+}
+
 void opencl_objects_create(opencl_objects *o, const rwkv6_device *like, cl_command_queue_properties properties) {
   static const char library_name[] = "libOpenCL.so.1";
   memset(o, 0, sizeof *o);
   o->cl = rwkv6_cl_functions_get(NULL);
   void *library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL); /* open already; stays open */
   assert_non_null(library);
-  find(library, "clCreateUserEvent", &o->extra.CreateUserEvent, sizeof o->extra.CreateUserEvent);
-  find(library, "clSetUserEventStatus", &o->extra.SetUserEventStatus, sizeof o->extra.SetUserEventStatus);
-  find(library, "clCreateSubBuffer", &o->extra.CreateSubBuffer, sizeof o->extra.CreateSubBuffer);
-  find(library, "clWaitForEvents", &o->extra.WaitForEvents, sizeof o->extra.WaitForEvents);
+  find_extra(&o->extra, library);
   rwkv6_error error = RWKV6_ERROR_INIT;
   if (rwkv6_opencl_device_objects(like, NULL, &o->id, &error)) fail_msg("%s", error.message);
   cl_int code;

@@ -13,6 +13,10 @@ typedef struct opencl_extra {
   cl_api_clSetUserEventStatus SetUserEventStatus;
   cl_api_clCreateSubBuffer CreateSubBuffer;
   cl_api_clWaitForEvents WaitForEvents;
+  cl_api_clFlush Flush;
+  cl_api_clCreateImage CreateImage;
+  cl_api_clCreateSubDevices CreateSubDevices;
+  cl_api_clReleaseDevice ReleaseDevice;
 } opencl_extra;
 
 typedef struct opencl_objects {

@@ -132,6 +132,23 @@ static void check_tensors(fixture *f) {
   f->o.cl->ReleaseMemObject(write_only);
 }
 
+/* An image in the place of a tensor, where the device has images. */
+static void check_image(fixture *f) {
+  const cl_image_format format = {CL_RGBA, CL_FLOAT};
+  const cl_image_desc description = {.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 256, .image_height = 256};
+  cl_int code;
+  const cl_mem image = f->o.extra.CreateImage(f->o.context, CL_MEM_READ_WRITE, &format, &description, NULL, &code);
+  if (code) {
+    printf("no images: %s\n", rwkv6_cl_error_name(code));
+    return;
+  }
+  check_buffer(f, RWKV6_TENSOR_R, image, "image");
+  check_buffer(f, RWKV6_TENSOR_O, image, "image");
+  f->images.tensors.workspace = image;
+  refused(f, "tensors.workspace", "image");
+  f->o.cl->ReleaseMemObject(image);
+}
+
 static void check_overlaps(fixture *f) {
   rwkv6_opencl_tensors *t = &f->images.tensors;
   t->final_state = t->o;
@@ -199,6 +216,7 @@ static void test_enqueue(void **state) {
     set_up(&f, device);
     check_plan_and_queue(&f);
     check_tensors(&f);
+    check_image(&f);
     check_overlaps(&f);
     check_workspace(&f);
     check_events(&f);
