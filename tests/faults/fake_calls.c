@@ -304,7 +304,7 @@ static cl_int CL_API_CALL fake_GetEventInfo(cl_event event, cl_event_info what, 
 
 static cl_int CL_API_CALL fake_EnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
                                                  size_t size, void *to, cl_uint waits, const cl_event *wait, cl_event *event) {
-  (void)blocking;
+  fake_check_blocking(blocking, FAKE_EnqueueReadBuffer);
   FAIL_IF_TOLD(EnqueueReadBuffer);
   fake_check(queue, QUEUE, "clEnqueueReadBuffer");
   check_range(buffer, offset, size, "clEnqueueReadBuffer");
@@ -315,7 +315,7 @@ static cl_int CL_API_CALL fake_EnqueueReadBuffer(cl_command_queue queue, cl_mem 
 static cl_int CL_API_CALL fake_EnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
                                                   size_t size, const void *from, cl_uint waits, const cl_event *wait,
                                                   cl_event *event) {
-  (void)blocking;
+  fake_check_blocking(blocking, FAKE_EnqueueWriteBuffer);
   FAIL_IF_TOLD(EnqueueWriteBuffer);
   fake_check(queue, QUEUE, "clEnqueueWriteBuffer");
   check_range(buffer, offset, size, "clEnqueueWriteBuffer");

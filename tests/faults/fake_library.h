@@ -55,6 +55,8 @@ bool fake_fails(fake_function function);
 /* The same under another name than the function's. */
 bool fake_fails_as(fake_function function, const char *name);
 extern cl_int fake_code;
+/* Notes a transfer that waits where the library may only enqueue. */
+void fake_check_blocking(cl_bool blocking, fake_function function);
 
 /* Work-items that a work-group of a kernel may have. */
 extern size_t fake_work_group;

@@ -10,6 +10,14 @@
 static const char *const names[FAKE_FUNCTIONS] = {RWKV6_CL_FUNCTIONS(NAME)};
 static long calls[FAKE_FUNCTIONS];
 
+/* What may be called while only enqueueing. */
+static const fake_function of_enqueueing[] = {FAKE_GetCommandQueueInfo, FAKE_GetEventInfo,         FAKE_GetMemObjectInfo,
+                                              FAKE_SetKernelArg,        FAKE_EnqueueNDRangeKernel, FAKE_EnqueueFillBuffer,
+                                              FAKE_EnqueueCopyBuffer,   FAKE_EnqueueReadBuffer,    FAKE_EnqueueWriteBuffer,
+                                              FAKE_ReleaseEvent};
+static bool enqueueing;
+static long allocations; /* before */
+
 cl_int fake_code = CL_DEVICE_NOT_AVAILABLE;
 size_t fake_work_group = 1024;
 int fake_changed_text;
@@ -26,7 +34,29 @@ void fake_opencl_set_text(int which) {
   fake_changed_text = which;
 }
 
+void fake_opencl_begin_enqueueing(void) {
+  enqueueing = true;
+  allocations = faults_count(FAULT_MEMORY);
+}
+
+void fake_opencl_end_enqueueing(void) {
+  enqueueing = false;
+  if (faults_count(FAULT_MEMORY) != allocations) fake_note("a call that only enqueues", "allocates memory");
+}
+
+static void check_enqueueing(fake_function function) {
+  if (!enqueueing) return;
+  for (size_t i = 0; i < sizeof of_enqueueing / sizeof *of_enqueueing; i++)
+    if (of_enqueueing[i] == function) return;
+  fake_note(names[function], "in a call that only enqueues");
+}
+
+void fake_check_blocking(cl_bool blocking, fake_function function) {
+  if (enqueueing && blocking) fake_note(names[function], "waits in a call that only enqueues");
+}
+
 bool fake_fails_as(fake_function function, const char *name) {
+  check_enqueueing(function);
   calls[function]++;
   return faults_here(FAULT_OPENCL, name);
 }

@@ -27,6 +27,11 @@ cl_device_id fake_opencl_objects(size_t bytes, cl_context *context, cl_command_q
 void fake_opencl_release_objects(cl_context context, cl_command_queue queue, cl_mem memory, cl_mem workspace, cl_event event);
 void fake_opencl_release_event(cl_event event);
 
+/* Around a call that is to enqueue and nothing else: in between, a function that makes, builds or waits for something, and
+ * memory allocated on the host, are misuse. */
+void fake_opencl_begin_enqueueing(void);
+void fake_opencl_end_enqueueing(void);
+
 /* Makes one text of the device or the platform another: FAKE_TEXTS of them, from 1 on; 0: all as they were. */
 #define FAKE_TEXTS 8
 void fake_opencl_set_text(int which);
