@@ -145,7 +145,7 @@ typedef struct rwkv6_device_options {
  * stays for the life of the process.
  *
  * Blocks while the library loads. Any thread. Errors: INVALID_ARGUMENT (path NULL or empty, or a library is in use already),
- * NO_DEVICE (it cannot be opened, or lacks a function of OpenCL 1.2; the text says which). After NO_DEVICE another can be tried;
+ * NO_DEVICE (it cannot be opened, or lacks a function that is used; the text says which). After NO_DEVICE another can be tried;
  * the system's own is then not looked for.
  */
 RWKV6_API rwkv6_status rwkv6_opencl_load_library(const char *path, rwkv6_error *error);
@@ -158,7 +158,8 @@ typedef rwkv6_opencl_function (*rwkv6_opencl_lookup)(void *user, const char *nam
 
 /**
  * The same with a function that looks symbols up, for programs that have OpenCL linked in or open it in their own way. `lookup`
- * is called during this call only, once for each of the functions that this library uses, with `user` as it is.
+ * is called during this call only, once for each function that is used, with `user` as it is. clEnqueueReadBufferRect,
+ * clGetEventProfilingInfo and clRetainEvent may be missing: only `rwkv6 bench` calls them.
  *
  * Any thread. Errors: as above.
  */

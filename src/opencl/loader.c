@@ -29,7 +29,11 @@ static void load(rwkv6_opencl_lookup lookup, void *user) {
 #define RWKV6_CL_FIND(name) complete = complete && find(lookup, user, "cl" #name, &functions.name);
   RWKV6_CL_FUNCTIONS(RWKV6_CL_FIND)
 #undef RWKV6_CL_FIND
-  loaded = complete;
+  if (!complete) return;
+#define RWKV6_CL_FIND(name) find(lookup, user, "cl" #name, &functions.name);
+  RWKV6_CL_BENCH_FUNCTIONS(RWKV6_CL_FIND)
+#undef RWKV6_CL_FIND
+  loaded = true;
 }
 
 static rwkv6_opencl_function lookup_in_library(void *library, const char *name) {
@@ -66,6 +70,14 @@ const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error) {
   if (!usable) not_loaded(error);
   rwkv6_mutex_unlock(&lock);
   return usable ? &functions : NULL;
+}
+
+rwkv6_status rwkv6_cl_bench_functions_check(const rwkv6_cl_functions *cl, rwkv6_error *error) {
+#define RWKV6_CL_CHECK(name)                                                                                                   \
+  if (!cl->name) return rwkv6_fail(error, RWKV6_UNSUPPORTED, "rwkv6 bench needs cl" #name ", which the OpenCL library lacks");
+  RWKV6_CL_BENCH_FUNCTIONS(RWKV6_CL_CHECK)
+#undef RWKV6_CL_CHECK
+  return RWKV6_OK;
 }
 
 static rwkv6_status load_given(const char *path, rwkv6_opencl_lookup lookup, void *user, rwkv6_error *error) {

@@ -13,6 +13,7 @@
 
 #include "error.h"
 
+/* What the library calls. */
 #define RWKV6_CL_FUNCTIONS(X)                                                                                                  \
   X(GetPlatformIDs)                                                                                                            \
   X(GetPlatformInfo)                                                                                                           \
@@ -40,26 +41,33 @@
   X(GetKernelWorkGroupInfo)                                                                                                    \
   X(ReleaseKernel)                                                                                                             \
   X(EnqueueReadBuffer)                                                                                                         \
-  X(EnqueueReadBufferRect)                                                                                                     \
   X(EnqueueWriteBuffer)                                                                                                        \
   X(EnqueueCopyBuffer)                                                                                                         \
   X(EnqueueFillBuffer)                                                                                                         \
   X(EnqueueNDRangeKernel)                                                                                                      \
   X(GetEventInfo)                                                                                                              \
-  X(GetEventProfilingInfo)                                                                                                     \
-  X(RetainEvent)                                                                                                               \
   X(ReleaseEvent)                                                                                                              \
   X(Finish)
+
+/* What only `rwkv6 bench` calls besides: NULL where an OpenCL library lacks it, which is no reason to refuse that library. */
+#define RWKV6_CL_BENCH_FUNCTIONS(X)                                                                                            \
+  X(EnqueueReadBufferRect)                                                                                                     \
+  X(GetEventProfilingInfo)                                                                                                     \
+  X(RetainEvent)
 
 /* Members are named as the functions without "cl". */
 typedef struct rwkv6_cl_functions {
 #define RWKV6_CL_MEMBER(name) cl_api_cl##name name;
   RWKV6_CL_FUNCTIONS(RWKV6_CL_MEMBER)
+  RWKV6_CL_BENCH_FUNCTIONS(RWKV6_CL_MEMBER)
 #undef RWKV6_CL_MEMBER
 } rwkv6_cl_functions;
 
 /* The table, or NULL with the reason in `error` if the library or one of its functions is missing. Any thread. */
 const rwkv6_cl_functions *rwkv6_cl_functions_get(rwkv6_error *error);
+
+/* UNSUPPORTED, with the name, if one of RWKV6_CL_BENCH_FUNCTIONS is missing. */
+rwkv6_status rwkv6_cl_bench_functions_check(const rwkv6_cl_functions *cl, rwkv6_error *error);
 
 /* "CL_OUT_OF_RESOURCES"; "unknown OpenCL error" for codes that 1.2 does not define. */
 const char *rwkv6_cl_error_name(cl_int code);

@@ -373,12 +373,5 @@ RELEASE(ReleaseProgram, cl_program, PROGRAM)
 RELEASE(ReleaseKernel, cl_kernel, KERNEL)
 RELEASE(ReleaseEvent, cl_event, EVENT)
 
-void fake_only_the_tool(void) {
-  fake_note("a function that only the tool uses", "called");
-}
-
-#define fake_EnqueueReadBufferRect fake_only_the_tool
-#define fake_GetEventProfilingInfo fake_only_the_tool
-#define fake_RetainEvent fake_only_the_tool
 #define ENTRY(name) (rwkv6_opencl_function) fake_##name,
 const rwkv6_opencl_function fake_calls[FAKE_FUNCTIONS] = {RWKV6_CL_FUNCTIONS(ENTRY)};

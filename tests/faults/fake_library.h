@@ -47,8 +47,6 @@ typedef enum fake_function { RWKV6_CL_FUNCTIONS(FAKE_NUMBER) FAKE_FUNCTIONS } fa
 
 /* The functions in this order. */
 extern const rwkv6_opencl_function fake_calls[FAKE_FUNCTIONS];
-/* In the place of those that only `rwkv6 bench` uses. */
-void fake_only_the_tool(void);
 
 /* Counts a call and says whether it is to fail, then with fake_code. */
 bool fake_fails(fake_function function);

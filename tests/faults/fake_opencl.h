@@ -45,8 +45,7 @@ void fake_opencl_forget(void);
 /* The first misuse: an object that is none, is released already, or is of another kind. NULL: there was none. */
 const char *fake_opencl_misuse(void);
 
-/* How often a function has been called in the life of the process, -1 if only the tool may call it; `name` is its name, NULL
- * after the last. */
+/* How often a function has been called in the life of the process; `name` is its name, NULL after the last. */
 long fake_opencl_calls(size_t index, const char **name);
 
 #endif

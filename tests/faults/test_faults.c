@@ -272,7 +272,6 @@ static void test_every_function(void **unused) {
   long all = 0;
   for (size_t i = 0; fake_opencl_calls(i, &name), name; i++) {
     const long calls = fake_opencl_calls(i, &name);
-    if (calls < 0) continue;
     if (!calls) fail_msg("%s was never called", name);
     all += calls;
   }

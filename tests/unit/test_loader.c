@@ -45,6 +45,8 @@ static void test_unusable_library(void **state) {
 #define NAME(name) "cl" #name,
 static const char *const names[] = {RWKV6_CL_FUNCTIONS(NAME)};
 #define COUNT (sizeof names / sizeof *names)
+static const char *const bench_names[] = {RWKV6_CL_BENCH_FUNCTIONS(NAME)};
+#define BENCH_COUNT (sizeof bench_names / sizeof *bench_names)
 
 static void never_called(void) {
   abort();
@@ -53,6 +55,7 @@ static void never_called(void) {
 typedef struct symbols {
   size_t missing; /* COUNT: none */
   size_t asked;
+  size_t bench_asked; /* for what only `rwkv6 bench` calls: always missing */
 } symbols;
 
 static rwkv6_opencl_function lookup(void *user, const char *name) {
@@ -62,6 +65,11 @@ static rwkv6_opencl_function lookup(void *user, const char *name) {
       from->asked++;
       return i == from->missing ? NULL : never_called;
     }
+  for (size_t i = 0; i < BENCH_COUNT; i++)
+    if (strcmp(name, bench_names[i]) == 0) {
+      from->bench_asked++;
+      return NULL;
+    }
   fail_msg("asked for %s", name);
   return NULL;
 }
@@ -69,7 +77,7 @@ static rwkv6_opencl_function lookup(void *user, const char *name) {
 static void test_missing_functions(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT; i++) {
-    symbols from = {i, 0};
+    symbols from = {i, 0, 0};
     rwkv6_error error = RWKV6_ERROR_INIT;
     char part[64] = "lacks ";
     strcat(part, names[i]);
@@ -81,13 +89,30 @@ static void test_missing_functions(void **state) {
 
 static void test_taken_once(void **state) {
   (void)state;
-  symbols from = {COUNT, 0};
+  symbols from = {COUNT, 0, 0};
   rwkv6_error error = RWKV6_ERROR_INIT;
   assert_int_equal(rwkv6_opencl_load_symbols(lookup, &from, &error), RWKV6_OK);
   assert_int_equal(from.asked, COUNT);
+  assert_int_equal(from.bench_asked, BENCH_COUNT);
   check(rwkv6_opencl_load_symbols(lookup, &from, &error), RWKV6_INVALID_ARGUMENT, &error, "in use already");
   check(rwkv6_opencl_load_library("libm.so.6", &error), RWKV6_INVALID_ARGUMENT, &error, "in use already");
   assert_int_equal(from.asked, COUNT);
+}
+
+/* A library without what only `rwkv6 bench` calls serves, but for that. */
+static void test_missing_bench_functions(void **state) {
+  (void)state;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  const rwkv6_cl_functions *loaded = rwkv6_cl_functions_get(&error);
+  assert_non_null(loaded);
+  rwkv6_cl_functions cl = *loaded;
+  check(rwkv6_cl_bench_functions_check(&cl, &error), RWKV6_UNSUPPORTED, &error, "clEnqueueReadBufferRect");
+  memcpy(&cl.EnqueueReadBufferRect, &cl.EnqueueReadBuffer, sizeof cl.EnqueueReadBuffer);
+  check(rwkv6_cl_bench_functions_check(&cl, &error), RWKV6_UNSUPPORTED, &error, "clGetEventProfilingInfo");
+  memcpy(&cl.GetEventProfilingInfo, &cl.EnqueueReadBuffer, sizeof cl.EnqueueReadBuffer);
+  check(rwkv6_cl_bench_functions_check(&cl, &error), RWKV6_UNSUPPORTED, &error, "clRetainEvent");
+  memcpy(&cl.RetainEvent, &cl.EnqueueReadBuffer, sizeof cl.EnqueueReadBuffer);
+  assert_int_equal(rwkv6_cl_bench_functions_check(&cl, &error), RWKV6_OK);
 }
 
 /* Every code that OpenCL 1.2 defines has a name, no two the same, and no other code has one. */
@@ -106,8 +131,11 @@ static void test_names_of_errors(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_arguments), cmocka_unit_test(test_unusable_library),
-                                     cmocka_unit_test(test_missing_functions), cmocka_unit_test(test_taken_once),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_arguments),
+                                     cmocka_unit_test(test_unusable_library),
+                                     cmocka_unit_test(test_missing_functions),
+                                     cmocka_unit_test(test_taken_once),
+                                     cmocka_unit_test(test_missing_bench_functions),
                                      cmocka_unit_test(test_names_of_errors)};
   return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
 }

@@ -65,10 +65,10 @@ static rwkv6_status open_device(session *now, rwkv6_device_info *info, rwkv6_err
 #if RWKV6_HAVE_OPENCL
   if (info->kind != RWKV6_KIND_CPU) {
     now->backend = &bench_backend_opencl;
-    bench_trace_install(now->device);
+    status = bench_trace_install(now->device, error);
   }
 #endif
-  return RWKV6_OK;
+  return status;
 }
 
 static cli_exit exit_of(const bench_options *options, bench_outcome outcome) {

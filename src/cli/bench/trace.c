@@ -50,13 +50,16 @@ static cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl_kernel kerne
   return code;
 }
 
-void bench_trace_install(rwkv6_device *device) {
-  if (device->cl->cl == &trace.counting) return;
+rwkv6_status bench_trace_install(rwkv6_device *device, rwkv6_error *error) {
+  if (device->cl->cl == &trace.counting) return RWKV6_OK;
+  const rwkv6_status status = rwkv6_cl_bench_functions_check(device->cl->cl, error);
+  if (status) return status;
   trace.real = device->cl->cl;
   trace.counting = *trace.real;
   trace.counting.CreateBuffer = create_buffer;
   trace.counting.EnqueueNDRangeKernel = enqueue_kernel;
   device->cl->cl = &trace.counting;
+  return RWKV6_OK;
 }
 
 uint64_t bench_trace_allocated(void) {
