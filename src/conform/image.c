@@ -109,20 +109,33 @@ bool conform_image_is_poison(const conform_image *image, int64_t element) {
   }
 }
 
-bool conform_image_check_output(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
-                                conform_place *place) {
-  /* 1: belongs to a row that had to be written */
-  unsigned char *wanted = conform_allocate(image->elements, 1);
+unsigned char *conform_image_map(const conform_image *image) {
+  return conform_allocate(image->elements, 1);
+}
+
+void conform_image_map_rows(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
+                            unsigned char *map) {
   const size_t channels = (size_t)rwkv6_tensor_channels(problem, image->id);
   for (int64_t row = first; row < last; row++)
-    memset(wanted + image->origin + conform_row_offset(problem, image->id, row), 1, channels);
+    memset(map + (int64_t)image->origin + conform_row_offset(problem, image->id, row), 1, channels);
+}
+
+bool conform_image_check_map(const conform_image *image, const unsigned char *map, conform_place *place) {
   bool right = true;
   for (size_t i = 0; i < image->elements && right; i++) {
     place->element = (int64_t)i - (int64_t)image->origin;
-    place->what = wanted[i] ? "not written" : "guard or gap written";
-    right = conform_image_is_poison(image, place->element) != (wanted[i] == 1);
+    place->what = map[i] ? "not written" : "guard or gap written";
+    right = conform_image_is_poison(image, place->element) != (map[i] == 1);
   }
-  free(wanted);
+  return right;
+}
+
+bool conform_image_check_output(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
+                                conform_place *place) {
+  unsigned char *map = conform_image_map(image);
+  conform_image_map_rows(image, problem, first, last, map);
+  const bool right = conform_image_check_map(image, map, place);
+  free(map);
   return right;
 }
 

@@ -46,6 +46,12 @@ typedef struct conform_place {
   const char *what; /* "guard or gap written", "not written", "input changed" */
 } conform_place;
 
+/* Which elements of the allocation a run had to write, one byte each: none, and rows [first, last) added. Free it. */
+unsigned char *conform_image_map(const conform_image *image);
+void conform_image_map_rows(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
+                            unsigned char *map);
+/* An output: what is in the map is written and nothing else. */
+bool conform_image_check_map(const conform_image *image, const unsigned char *map, conform_place *place);
 /* An output: rows [first, last) fully written and nothing else touched. */
 bool conform_image_check_output(const conform_image *image, const rwkv6_problem *problem, int64_t first, int64_t last,
                                 conform_place *place);

@@ -4,6 +4,7 @@
  * no sequence has, stays as it was.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conform/change.h"
@@ -91,10 +92,28 @@ bool conform_check_pool_outputs(const conform_data *data, const int32_t *slots, 
   return true;
 }
 
+/* Inputs are unchanged; of o nothing is written but the rows of sequences with a slot. */
+static bool check_memory(const conform_data *data, const int32_t *slots, conform_message *message) {
+  const conform_image *o = &data->image[RWKV6_TENSOR_O];
+  unsigned char *map = conform_image_map(o);
+  for (int64_t n = 0; n < data->resolved.sequences; n++) {
+    int64_t first, last;
+    conform_sequence_rows(data, RWKV6_TENSOR_O, n, &first, &last);
+    if (slots[n] >= 0) conform_image_map_rows(o, &data->resolved, first, last, map);
+  }
+  conform_place place;
+  const char *wrong = conform_image_check_map(o, map, &place) ? NULL : "o";
+  for (int i = 0; i < RWKV6_TENSOR_COUNT && !wrong; i++)
+    if (data->image[i].before && !conform_image_check_input(&data->image[i], &place)) wrong = rwkv6_tensor_table[i].name;
+  free(map);
+  if (!wrong) return true;
+  return conform_fail(message, "%s with a pool: %s at element %" PRId64 " from its start", wrong, place.what, place.element);
+}
+
 static bool check_outputs(const conform_context *context, const conform_data *to, conform_message *message) {
   int32_t slots[CONFORM_MAX_SEQUENCES];
   for (int64_t n = 0; n < to->test.sequences; n++) slots[n] = slot_of(to, n);
-  return conform_check_pool_outputs(to, slots, context->first, message);
+  return conform_check_pool_outputs(to, slots, context->first, message) && check_memory(to, slots, message);
 }
 
 bool conform_check_pool(const conform_context *context, conform_message *message) {

@@ -106,6 +106,42 @@ FAULTS = [
     ("du lost between launches", "chunk_backward", "owns_du && continued ? *du_place : 0.0f", "0.0f", "chunk_backward", LAUNCHES),
 ]
 
+OUTPUT = "out_scale * sum_parts(tiles, t, c, v_t));"
+STORED = "if (end == unit->length && final) final[final_at + state_at + i * VALUE_DIM] = state[i];"
+
+
+def wrong_output(where):
+    """Outputs that differ in the last bits, which no tolerance sees, where this holds."""
+    return OUTPUT[:-2] + f" * ({where} ? 1.0f + 0x1p-22f : 1.0f));"
+
+
+# One fault for each check of its own, most too small for any other: (as above, and what the check has to say).
+CHECKS = [
+    ("heads differ", "recurrent_forward", OUTPUT, wrong_output("head == 0"), "recurrent_forward", LOG, "heads in another order"),
+    ("sequences differ", "recurrent_forward", OUTPUT, wrong_output("unit->sequence == 1"), "recurrent_forward", LOG,
+     "sequences in another order"),
+    ("directions differ", "recurrent_forward", OUTPUT, wrong_output("reverse"), "recurrent_forward", LOG,
+     "flipped in the other direction"),
+    ("batches differ from single sequences", "recurrent_forward", OUTPUT, wrong_output("units"), "recurrent_forward", LOG,
+     "alone instead of batched"),
+    ("later launches differ", "recurrent_forward", OUTPUT, wrong_output("first_step > 0"), "recurrent_forward", LAUNCHES,
+     "split over launches"),
+    ("large outputs differ", "recurrent_forward", OUTPUT, wrong_output("fabs(sum_parts(tiles, t, c, v_t)) > 1.0f"), "recurrent_forward",
+     LOG, "v and initial_state doubled"),
+    ("not linear in v", "recurrent_forward", OUTPUT, OUTPUT[:-2] + " * (v_t == 0.0f ? 1.01f : 1.0f));", "recurrent_forward", LOG,
+     "v alone + initial_state alone"),
+    ("final states of short sequences differ", "recurrent_forward", STORED,
+     STORED[:-9] + "unit->length > 0 && unit->length < 20 ? 1.001f * state[i] : state[i];", "recurrent_forward", LOG, "split in two"),
+    ("initial state ignored in place", "recurrent_forward", "    state[i] = 0.0f;\n",
+     "    state[i] = 0.0f;\n    if (mine && first_step == 0 && final && (global const float *)final == initial) continue;\n",
+     "recurrent_forward", LOG, "in place"),
+    ("guard touched in runs with a pool only", "recurrent_forward", STORED,
+     STORED + "\n    if (slots && item == 0 && i == 0) o[row_at(o_at, 0, 0) - 3] = 0;", "recurrent_forward", POOL, "o with a pool"),
+    ("a row behind the end of the workspace", "recurrent_backward", "  if (owns_du) *du_place = du_sum;",
+     "  if (owns_du) *du_place = du_sum;\n  if (owns_du && p->unit.number == 2) du_place[BATCH_HEADS(batch) * KEY_DIM] = 1.0f;",
+     "recurrent_backward", LOG, "workspace: guard written"),
+]
+
 TINY = "n=2 ragged=1 t=19 h=1 k=8 v=12 seed=6"
 
 # (what is wrong, beginning of the file's name, text before the barrier, operation, case): the barrier after that text is dropped.
@@ -164,7 +200,7 @@ class Judge:
         return status == 0
 
     def is_caught(self, number, device, drivers, fault):
-        name, prefix, text, instead, operation, case = fault
+        name, prefix, text, instead, operation, case, *said = fault
         kernels, output = self.plant(number, prefix, text, instead)
         status, why = None, ""
         if kernels:
@@ -172,6 +208,7 @@ class Judge:
             why = next((line for line in output.splitlines() if line.startswith("not ok")), "")
         # A driver that ends the process on a faulty kernel has noticed as well; a fault that does not compile is none.
         caught = status is not None and (status < 0 or (status == 1 and why != "" and "RWKV6_BUILD_FAILED" not in why))
+        caught = caught and all(words in why for words in said)
         print(f"{'caught' if caught else 'MISSED'}: {name} ({operation})  {why[:160] if caught else output}", flush=True)
         return caught
 
@@ -201,7 +238,7 @@ def main():
         print("skipped: no OpenCL device")
         return 77
     races = [(f"no barrier after {n}", f, t + BARRIER, t, o, c) for n, f, t, o, c in RACES]
-    faults, races = ([f for f in some if options.only in f"{f[0]} {f[1]} {f[4]}"] for some in (FAULTS, races))
+    faults, races = ([f for f in some if options.only in f"{f[0]} {f[1]} {f[4]}"] for some in (FAULTS + CHECKS, races))
     drivers = oclgrind()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
         judge = Judge(options.tool, options.kernels, pathlib.Path(folder))
