@@ -92,10 +92,21 @@ static size_t find_device(const char *id, const rwkv6_device_info *infos, size_t
   return count;
 }
 
+/* One that no variant refuses for its driver. */
 static size_t first_gpu(const rwkv6_device_info *infos, size_t count) {
   for (size_t i = 0; i < count; i++)
-    if (infos[i].kind == RWKV6_KIND_OPENCL_GPU) return i;
+    if (infos[i].kind == RWKV6_KIND_OPENCL_GPU && !rwkv6_quirk_with(&infos[i], RWKV6_QUIRK_REFUSE)) return i;
   return count;
+}
+
+/* Why no GPU is taken. */
+static const char *why_no_gpu(const rwkv6_device_info *infos, size_t count, const rwkv6_error *opencl) {
+  if (opencl->message[0]) return opencl->message;
+  for (size_t i = 0; i < count; i++) {
+    const rwkv6_quirk *quirk = rwkv6_quirk_with(&infos[i], RWKV6_QUIRK_REFUSE);
+    if (quirk && infos[i].kind == RWKV6_KIND_OPENCL_GPU) return quirk->reason;
+  }
+  return "no GPU among the OpenCL devices";
 }
 
 static void free_device(rwkv6_device *device) {
@@ -139,15 +150,13 @@ static rwkv6_status open_opencl(const rwkv6_device_options *options, const rwkv6
   return RWKV6_OK;
 }
 
-/* No id: the first GPU, else the CPU path, which says why it is taken. */
+/* No id: the first GPU whose driver is not refused, else the CPU path, which says why it is taken. */
 static rwkv6_status open_default(const rwkv6_device_options *options, const rwkv6_device_info *infos, size_t count,
                                  const rwkv6_error *opencl, rwkv6_device **device, rwkv6_error *error) {
   const size_t gpu = first_gpu(infos, count);
   if (gpu < count) return open_opencl(options, infos, gpu, device, error);
   const rwkv6_status status = open_cpu(options, device, error);
-  if (!status)
-    rwkv6_device_log(*device, RWKV6_LOG_INFO, "using the CPU path: %s",
-                     opencl->message[0] ? opencl->message : "no GPU among the OpenCL devices");
+  if (!status) rwkv6_device_log(*device, RWKV6_LOG_INFO, "using the CPU path: %s", why_no_gpu(infos, count, opencl));
   return status;
 }
 

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The table of resources: what a comparison fails on, and what --accept keeps."""
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import compile
+import resources
+
+
+def key(target, kernel="recurrent_forward"):
+    return (target, kernel, kernel, "portable", "64x64 fp32", "64")
+
+
+def figures(**some):
+    return tuple(some.get(field, 0) for field in compile.FIELDS)
+
+
+class Table(unittest.TestCase):
+    def test_accept_keeps_what_was_not_measured(self):
+        table = {key("dg2"): figures(), key("dg2", "gone"): figures(), key("sm_80"): figures(registers=40), key("sm_90"): figures()}
+        rows = {key("dg2"): figures(spills=3)}
+        kept = resources.accepted(rows, table)
+        self.assertEqual(kept, {**rows, key("sm_80"): table[key("sm_80")], key("sm_90"): table[key("sm_90")]})
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "table.tsv"
+            resources.write_table(path, kept)
+            self.assertEqual(resources.read_table(path), kept)
+
+    def test_new_spills_and_scratch_fail(self):
+        for worse in ("spills", "scratch"):
+            failures, good, _ = resources.compare({key("dg2"): figures(**{worse: 2})}, {key("dg2"): figures(**{worse: 1})}, set())
+            self.assertEqual((len(failures), good), (1, 0))
+        failures, good, changed = resources.compare({key("dg2"): figures(registers=9)}, {key("dg2"): figures()}, set())
+        self.assertEqual((failures, good, changed), ([], 1, 1))
+
+    def test_kernels_that_came_or_went_fail(self):
+        rows = {key("dg2"): figures()}
+        self.assertEqual(len(resources.compare(rows, {}, set())[0]), 1)
+        self.assertEqual(len(resources.compare(rows, {**rows, key("dg2", "gone"): figures()}, set())[0]), 1)
+        # Without a compiler for it nothing is said of a target.
+        self.assertEqual(resources.compare(rows, {**rows, key("sm_80"): figures()}, set())[0], [])
+
+
+sys.exit(0 if unittest.main(exit=False).result.wasSuccessful() else 1)
