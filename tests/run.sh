@@ -335,22 +335,11 @@ installed() {
   # shellcheck disable=SC2016 # backquotes of Markdown
   sed -n '/^```c$/,/^```$/{/^```/!p}' README.md >"$work/readme.c"
   check "install: the program in README.md" build_against shared "$work/readme.c"
-  # shellcheck disable=SC2016
-  sed -n '/^```C$/,/^```$/{/^```/!p}' README.md >"$work/readme-opencl.c"
-  check "install: the function in README.md compiles" compile_against "$work/readme-opencl.c"
-  for how in pkg-config static c++ cmake meson; do
+  for how in pkg-config static c++ cmake meson opencl; do
     check "install: a program outside of the repository, $how" \
       sh tests/consumers/run.sh "$how" "$root" "${TMPDIR:-/tmp}/rwkv6-consumer-$$"
   done
   rm -rf "${TMPDIR:-/tmp}/rwkv6-consumer-$$"
-}
-
-# compile_against SOURCE: with the installed headers.
-compile_against() {
-  pc=$(find "$root" -name rwkv6cl.pc)
-  export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$root"
-  # shellcheck disable=SC2046 # a list of words
-  cc -std=c11 -Wall -Wextra -Werror -DCL_TARGET_OPENCL_VERSION=120 -fsyntax-only $(pkg-config --cflags rwkv6cl) "$1"
 }
 
 # build_against shared|static SOURCE: compiles, links and runs it.

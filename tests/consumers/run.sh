@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# run.sh pkg-config|static|c++|cmake|meson ROOT WORK: builds tests/consumers in a folder outside of the repository and runs it. ROOT is
-# what `meson install` got as DESTDIR, moved to where it is; WORK is emptied. `meson` takes the repository as a subproject instead.
+# run.sh pkg-config|static|c++|cmake|meson|opencl ROOT WORK: builds tests/consumers in a folder outside of the repository and runs it. ROOT is
+# what `meson install` got as DESTDIR, moved to where it is; WORK is emptied. `meson` takes the repository as a subproject instead. `opencl`
+# builds what uses rwkv6/opencl.h, examples/interop.c and the function in README.md, and runs it on the first OpenCL device.
 set -eu
 how=$1
 root=$2
@@ -55,6 +56,17 @@ meson)
   meson test -C build --print-errorlogs
   # Neither tests nor the tool nor examples of the library come with it, and none of what they need.
   if ninja -C build -t targets all | grep -E 'test_|/rwkv6:|attention|cjson'; then exit 1; fi
+  ;;
+opencl)
+  use_pkg_config
+  cp "$here/attend.c" "$here/../../examples/interop.c" "$work"
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  sed -n '/^```C$/,/^```$/{/^```/!p}' "$here/../../README.md" >readme.h
+  [ "$(sed -n '/^rwkv6_status/,/^}/p' readme.h | wc -l)" -le 20 ] # what README.md promises
+  for program in interop attend; do
+    cc -std=c11 -Wall -Wextra -Werror $program.c -o $program $(pkg-config --cflags --libs rwkv6cl) -lOpenCL -lm
+    ./$program
+  done
   ;;
 *)
   echo "unknown: $how"
