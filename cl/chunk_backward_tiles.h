@@ -70,17 +70,15 @@ typedef struct state_t {
 
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, index_t first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t unit_head = group / TILES;
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch);
-  find_unit(&p->unit, units, batch, unit_head / p->heads);
-  p->head = unit_head - p->unit.number * p->heads;
+  const index_t tile = find_head(&p->unit, &p->head, units, batch, group, TILES);
   p->item = get_local_id(0);
   p->tile_row = p->item / LANES * ROWS;
   p->lane = p->item & (LANES - 1);
   p->side = p->item / TILE_ROWS;
   p->side_row = p->item & (TILE_ROWS - 1);
-  p->first_row = (int)(group - unit_head * TILES) * TILE_ROWS;
+  p->first_row = (int)tile * TILE_ROWS;
 }
 
 /* Offset of state `state` of [states, heads, K, V] for this head. */

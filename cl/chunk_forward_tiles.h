@@ -59,16 +59,14 @@ typedef struct place_t {
 
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t unit_head = group / TILES;
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
-  find_unit(&p->unit, units, batch, unit_head / p->heads);
-  p->head = unit_head - p->unit.number * p->heads;
+  const index_t tile = find_head(&p->unit, &p->head, units, batch, group, TILES);
   p->item = get_local_id(0);
   p->part = p->item / LANES;
   p->lane = p->item & (LANES - 1);
   p->first_row = p->part * ROWS;
-  p->first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + 4 * p->lane;
+  p->first_column = (int)tile * TILE_COLUMNS + 4 * p->lane;
 }
 
 /* Offset of the first element of this work-item in state `state` of [states, heads, K, V]. */

@@ -90,15 +90,13 @@ typedef struct operand_t {
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
                               local uint *exchange) {
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t unit_head = group / TILES;
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
-  find_unit(&p->unit, units, batch, unit_head / p->heads);
-  p->head = unit_head - p->unit.number * p->heads;
+  const index_t tile = find_head(&p->unit, &p->head, units, batch, group, TILES);
   p->item = get_local_id(0);
   p->sub_group = p->item / 32;
   p->tile_column = 16 * p->sub_group;
-  p->first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + p->tile_column;
+  p->first_column = (int)tile * TILE_COLUMNS + p->tile_column;
   engine_begin(&p->engine, p->item, exchange);
 }
 

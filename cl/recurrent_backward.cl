@@ -70,14 +70,12 @@ typedef struct place_t {
 
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, index_t first_group) {
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t unit_head = group / ROW_TILES;
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch);
-  find_unit(&p->unit, units, batch, unit_head / p->heads);
-  p->head = unit_head - p->unit.number * p->heads;
+  const index_t tile = find_head(&p->unit, &p->head, units, batch, group, ROW_TILES);
   p->row_in_group = (int)get_local_id(0) / LANES;
   p->lane = (int)get_local_id(0) - p->row_in_group * LANES;
-  p->row = (int)(group - unit_head * ROW_TILES) * ROWS_PER_GROUP + p->row_in_group;
+  p->row = (int)tile * ROWS_PER_GROUP + p->row_in_group;
 }
 
 /* Offset of this work-item's row in state `state` of [states, heads, K, V]. */

@@ -58,6 +58,18 @@ static inline void find_unit(unit_t *unit, global const long8 *table, batch_t ba
 }
 
 /*
+ * The unit and the head that a work-group works at, of groups that are numbered by unit, head and tile; returns its tile, of
+ * `tiles` in a head.
+ */
+static inline index_t find_head(unit_t *unit, index_t *head, global const long8 *table, batch_t batch, index_t group,
+                                int tiles) {
+  const index_t unit_head = group / tiles;
+  find_unit(unit, table, batch, unit_head / BATCH_HEADS(batch));
+  *head = unit_head - unit->number * BATCH_HEADS(batch);
+  return group - unit_head * tiles;
+}
+
+/*
  * Which state of `initial` and `final` is the unit's: that of its sequence, or, with a pool, that in the slot of its sequence
  * (slots [sequences]; NULL: no pool). False if it has no slot: it then has no tokens either, and nothing is written for it. A
  * slot past the end of the pool counts as none.
