@@ -17,7 +17,8 @@
  *    (rwkv6_run can also fail halfway, when a device is lost: the outputs are then undefined, the status says so.)
  *  - No function prints, exits or aborts. There is no global state but the table of OpenCL functions, filled once.
  *  - Every struct starts with its own size, set by its init function or macro, so that structs can grow without breaking
- *    programs built against an older header.
+ *    programs built against an older header; but for two small ones inside them, which are frozen: rwkv6_stride and
+ *    rwkv6_opencl_tensor.
  *  - Handles are opaque. A destroy function takes the address of the handle, sets it to NULL, and ignores NULL.
  */
 #ifndef RWKV6_RWKV6_H
@@ -56,8 +57,9 @@ typedef enum rwkv6_status {
   RWKV6_INVALID_ARGUMENT = 1,     /**< an argument or a field is out of its range, missing, or contradicts another */
   RWKV6_UNSUPPORTED = 2,          /**< a legal request that no kernel variant of this device takes; the text lists why */
   RWKV6_NO_DEVICE = 3,            /**< no such device, or no OpenCL on this machine */
-  RWKV6_OUT_OF_MEMORY = 4,        /**< host memory; the text has the size asked for */
-  RWKV6_OUT_OF_DEVICE_MEMORY = 5, /**< device memory; the text has the size asked for and what the device allows */
+  RWKV6_OUT_OF_MEMORY = 4,        /**< host memory; the text has the size asked for, or the OpenCL call that found none */
+  RWKV6_OUT_OF_DEVICE_MEMORY = 5, /**< device memory; the text has the size asked for and what the device allows, or the
+                                       OpenCL call that found none (of small things, and of what the caller enqueues) */
   RWKV6_BUILD_FAILED = 6,         /**< a kernel did not compile; the text starts with the compiler's first lines */
   RWKV6_DEVICE_ERROR = 7          /**< an OpenCL call failed; the text has its name and the name of the error */
 } rwkv6_status;
@@ -74,7 +76,8 @@ typedef struct rwkv6_error {
 } rwkv6_error;
 
 /** `rwkv6_error error = RWKV6_ERROR_INIT;` */
-#define RWKV6_ERROR_INIT { sizeof(rwkv6_error), RWKV6_OK, 0, "" }
+#define RWKV6_ERROR_INIT                                                                                                       \
+  { sizeof(rwkv6_error), RWKV6_OK, 0, "" }
 
 typedef enum rwkv6_log_level { RWKV6_LOG_WARNING = 0, RWKV6_LOG_INFO = 1, RWKV6_LOG_DEBUG = 2 } rwkv6_log_level;
 
@@ -93,7 +96,7 @@ typedef void (*rwkv6_log_callback)(void *user, rwkv6_log_level level, const char
 typedef struct rwkv6_device rwkv6_device;
 
 typedef enum rwkv6_device_kind {
-  RWKV6_KIND_CPU = 0,               /**< this library's C code; needs no OpenCL and always exists */
+  RWKV6_KIND_CPU = 0, /**< this library's C code; needs no OpenCL and always exists */
   RWKV6_KIND_OPENCL_GPU = 1,
   RWKV6_KIND_OPENCL_CPU = 2,        /**< an OpenCL implementation that runs on the CPU */
   RWKV6_KIND_OPENCL_ACCELERATOR = 3 /**< accelerators and custom devices */
@@ -103,21 +106,21 @@ typedef enum rwkv6_device_kind {
 typedef struct rwkv6_device_info {
   size_t size; /**< set by the caller: sizeof(rwkv6_device_info) */
   rwkv6_device_kind kind;
-  char id[32];               /**< the string that opens it: "cpu", "opencl:0", "opencl:1", ...; "wrapped": rwkv6/opencl.h */
-  char name[256];            /**< as the driver reports it; "cpu" for the CPU path */
+  char id[32];    /**< the string that opens it: "cpu", "opencl:0", "opencl:1", ...; "wrapped": rwkv6/opencl.h */
+  char name[256]; /**< as the driver reports it; "cpu" for the CPU path */
   char vendor[128];
-  char platform[128];        /**< name of the OpenCL platform; "" for the CPU path */
+  char platform[128]; /**< name of the OpenCL platform; "" for the CPU path */
   char driver_version[128];
-  char device_version[128];  /**< "OpenCL 3.0 ..." */
-  int32_t opencl_version;    /**< what the *platform* implements, 100 * major + 10 * minor: 120, 300; 0 for the CPU path */
-  int32_t vendor_id;         /**< CL_DEVICE_VENDOR_ID */
+  char device_version[128]; /**< "OpenCL 3.0 ..." */
+  int32_t opencl_version;   /**< what the *platform* implements, 100 * major + 10 * minor: 120, 300; 0 for the CPU path */
+  int32_t vendor_id;        /**< CL_DEVICE_VENDOR_ID */
   int32_t compute_units;
-  int32_t clock_mhz;         /**< 0 if unknown */
-  uint64_t global_memory;    /**< 0 if unknown */
-  uint64_t max_allocation;   /**< largest single buffer */
-  uint64_t local_memory;     /**< per work-group */
-  uint64_t max_work_group;   /**< work-items; the limit of a built kernel can be lower and is obeyed */
-  int32_t has_fp16;          /**< arithmetic in half (no kernel needs it: 16-bit storage is converted by hand) */
+  int32_t clock_mhz;       /**< 0 if unknown */
+  uint64_t global_memory;  /**< 0 if unknown */
+  uint64_t max_allocation; /**< largest single buffer */
+  uint64_t local_memory;   /**< per work-group */
+  uint64_t max_work_group; /**< work-items; the limit of a built kernel can be lower and is obeyed */
+  int32_t has_fp16;        /**< arithmetic in half (no kernel needs it: 16-bit storage is converted by hand) */
   int32_t has_fp64;
   int32_t has_subgroups;
   int32_t has_fp32_denormals;
@@ -125,7 +128,8 @@ typedef struct rwkv6_device_info {
 } rwkv6_device_info;
 
 /** `rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;` */
-#define RWKV6_DEVICE_INFO_INIT { sizeof(rwkv6_device_info), RWKV6_KIND_CPU, "", "", "", "", "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RWKV6_DEVICE_INFO_INIT                                                                                                 \
+  { sizeof(rwkv6_device_info), RWKV6_KIND_CPU, "", "", "", "", "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 typedef struct rwkv6_device_options {
   size_t size;            /**< sizeof(rwkv6_device_options) */
@@ -137,12 +141,13 @@ typedef struct rwkv6_device_options {
 } rwkv6_device_options;
 
 /** `rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;` */
-#define RWKV6_DEVICE_OPTIONS_INIT { sizeof(rwkv6_device_options), NULL, NULL, NULL }
+#define RWKV6_DEVICE_OPTIONS_INIT                                                                                              \
+  { sizeof(rwkv6_device_options), NULL, NULL, NULL }
 
 /**
- * Loads the OpenCL library from `path` (a path, or a name for the system's search) instead of from where the system keeps it. Use it
- * before the first call that needs OpenCL: listing or opening devices, rwkv6_opencl_available. Once a library is in use it
- * stays for the life of the process.
+ * Loads the OpenCL library from `path` (a path, or a name for the system's search) instead of from where the system keeps it.
+ * Use it before the first call that needs OpenCL: listing or opening devices, rwkv6_opencl_available. Once a library is in use
+ * it stays for the life of the process.
  *
  * Blocks while the library loads. Any thread. Errors: INVALID_ARGUMENT (path NULL or empty, or a library is in use already),
  * NO_DEVICE (it cannot be opened, or lacks a function that is used; the text says which). After NO_DEVICE another can be tried;
@@ -179,6 +184,7 @@ RWKV6_API rwkv6_status rwkv6_opencl_available(rwkv6_error *error);
  * @param infos    [capacity]; the caller sets `size` of each entry. NULL with capacity 0: only count.
  * @param capacity entries in `infos`; further devices are counted but not written
  * @param count    receives the number of devices; must not be NULL
+ *
  * Blocks while drivers start. Any thread. Errors: INVALID_ARGUMENT.
  */
 RWKV6_API rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capacity, size_t *count, rwkv6_error *error);
@@ -192,46 +198,47 @@ RWKV6_API rwkv6_status rwkv6_device_list(rwkv6_device_info *infos, size_t capaci
  *                OpenCL CPU device is never taken unless asked for.
  * @param options NULL: defaults
  * @param device  receives the handle, NULL on error; release it with rwkv6_device_close
+ *
  * Blocks while drivers start. Any thread. Errors: INVALID_ARGUMENT, NO_DEVICE (the text lists what there is), OUT_OF_MEMORY,
  * DEVICE_ERROR.
  */
 RWKV6_API rwkv6_status rwkv6_device_open(const char *id, const rwkv6_device_options *options, rwkv6_device **device,
                                          rwkv6_error *error);
 
-/** Gives back the caller's hold on `*device` and sets it to NULL. Plans made from it go on working. Once per handle; may block while
- * the driver releases the context. */
+/** Gives back the caller's hold on `*device` and sets it to NULL. Plans made from it go on working. Once per handle; may block
+ * while the driver releases the context. */
 RWKV6_API void rwkv6_device_close(rwkv6_device **device);
 
 /**
- * Fills `info`, whose `size` the caller has set; fields beyond that size are not written. Neither may be NULL. Any thread, does not
- * block.
- * Errors: INVALID_ARGUMENT.
+ * Fills `info`, whose `size` the caller has set; fields beyond that size are not written. Neither may be NULL. Any thread, does
+ * not block. Errors: INVALID_ARGUMENT.
  */
 RWKV6_API rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_device_info *info, rwkv6_error *error);
 
 /* -------------------------------------------------------------------------------------------------------- program cache */
 
 /*
- * Kernels are compiled when a plan needs them first, which can take seconds. OpenCL devices keep the result in a folder, so that it
- * happens once on a machine and not in every process (docs/cache.md). A program is only taken from there if it was compiled from
- * the same source with the same options for the same device, driver, platform and version of this library. Any trouble with the
- * folder, the files or the driver means that the program is compiled; the log callback hears why. Any number of threads and
- * processes may use a folder at once, and it may be deleted at any time.
+ * Kernels are compiled when a plan needs them first, which can take seconds. OpenCL devices keep the result in a folder, so
+ * that it happens once on a machine and not in every process (docs/cache.md). A program is only taken from there if it was
+ * compiled from the same source with the same options for the same device, driver, platform and version of this library. Any
+ * trouble with the folder, the files or the driver means that the program is compiled; the log callback hears why. Any number
+ * of threads and processes may use a folder at once, and it may be deleted at any time.
  */
 
-/** The folder of the device's program cache; "" if it keeps none, as the CPU path does. It may not exist yet. "" for NULL too. Valid
- * as long as the device. Any thread, does not block. */
+/** The folder of the device's program cache; "" if it keeps none, as the CPU path does. It may not exist yet. "" for NULL too.
+ * Valid as long as the device. Any thread, does not block. */
 RWKV6_API const char *rwkv6_device_cache_dir(const rwkv6_device *device);
 
 /**
- * Writes all programs that the device has compiled so far, in this process or from the cache, as one blob: for programs that may not
- * write files, or that ship compiled kernels to machines that are all alike.
+ * Writes all programs that the device has compiled so far, in this process or from the cache, as one blob: for programs that
+ * may not write files, or that ship compiled kernels to machines that are all alike.
  *
  * @param device   not NULL
  * @param blob     [capacity] bytes; NULL with capacity 0: only the size
  * @param capacity bytes in `blob`
- * @param size     receives the bytes of the blob, which another thread that makes plans can change between two calls; 0 on the CPU
- *                 path. Not NULL.
+ * @param size     receives the bytes of the blob, which another thread that makes plans can change between two calls; 0 on the
+ *                 CPU path. Not NULL
+ *
  * Blocks while another thread compiles. Any thread. Errors: INVALID_ARGUMENT (capacity too small: *size has what is needed),
  * OUT_OF_MEMORY, DEVICE_ERROR (the driver does not hand out binaries). After an error the contents of `blob` are undefined.
  */
@@ -239,14 +246,15 @@ RWKV6_API rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *bl
                                                   rwkv6_error *error);
 
 /**
- * Takes the programs of such a blob that are for this device, driver and version of the library; plans made from now on look among
- * them before they look on disk and before they compile. Other programs are passed over and are no error.
+ * Takes the programs of such a blob that are for this device, driver and version of the library; plans made from now on look
+ * among them before they look on disk and before they compile. Other programs are passed over and are no error.
  *
  * A blob is checked against accidents, not against an attacker: load only what you would run.
  *
  * @param device not NULL
  * @param blob   [size] bytes, copied
  * @param taken  receives how many programs were taken; may be NULL
+ *
  * Any thread. Errors: INVALID_ARGUMENT (cut short or damaged: nothing is taken), OUT_OF_MEMORY.
  */
 RWKV6_API rwkv6_status rwkv6_device_load_programs(rwkv6_device *device, const void *blob, size_t size, size_t *taken,
@@ -294,8 +302,8 @@ enum {
   RWKV6_CHECK_VALUES = 1,
   /**
    * For slots in a device buffer (rwkv6/opencl.h): reads them back and refuses one that is out of range or given to two
-   * sequences, which costs waiting for the device. Without it, a slot out of range counts as -1, and the state of a slot that two
-   * sequences share is undefined. Slots in host memory are always checked.
+   * sequences, which costs waiting for the device. Without it, a slot out of range counts as -1, and the state of a slot that
+   * two sequences share is undefined. Slots in host memory are always checked.
    */
   RWKV6_CHECK_SLOTS = 2
 };
@@ -323,13 +331,13 @@ typedef struct rwkv6_problem {
   uint32_t optional;         /**< RWKV6_INITIAL_STATE | ...; default 0 */
   uint32_t checks;           /**< RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS; default 0 */
   rwkv6_stride r, k, v, w, o, do_, dr, dk, dv, dw; /**< default 0: packed */
-  int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
-                                  portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
-                                  then refused with the limit, and auto takes recurrent mode */
-  int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
-                                  0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
-                                  2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
-  int64_t pool_slots;        /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
+  int64_t chunk_length;   /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
+                               portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
+                               then refused with the limit, and auto takes recurrent mode */
+  int64_t segment_length; /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
+                               0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
+                               2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
+  int64_t pool_slots;     /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
 } rwkv6_problem;
 
 #define RWKV6_MAX_DIM 256
@@ -342,6 +350,7 @@ typedef struct rwkv6_problem {
  * @param problem receives the defaults; NULL is ignored
  * @param size    sizeof(rwkv6_problem) as the caller was compiled; no byte beyond it is written
  * @param sequences, tokens, heads, key_dim, value_dim  the fields of these names; tokens counts all sequences together
+ *
  * Any thread.
  */
 RWKV6_API void rwkv6_problem_init(rwkv6_problem *problem, size_t size, int64_t sequences, int64_t tokens, int64_t heads,
@@ -376,6 +385,7 @@ typedef struct rwkv6_variant_info {
  * @param mode     auto: the variants of both modes, preferred mode first
  * @param infos    [capacity]; the caller sets `size` of each entry. NULL with capacity 0: only count.
  * @param count    receives the number of variants; must not be NULL
+ *
  * Any thread, does not block. Errors: INVALID_ARGUMENT (also for a problem that no plan would take).
  */
 RWKV6_API rwkv6_status rwkv6_variant_list(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
@@ -386,17 +396,18 @@ RWKV6_API rwkv6_status rwkv6_variant_list(const rwkv6_device *device, const rwkv
 typedef struct rwkv6_plan rwkv6_plan;
 
 typedef struct rwkv6_plan_info {
-  size_t size;               /**< set by the caller: sizeof(rwkv6_plan_info) */
+  size_t size; /**< set by the caller: sizeof(rwkv6_plan_info) */
   rwkv6_operation operation;
-  rwkv6_mode mode;           /**< recurrent or chunk: what auto came to */
-  const char *variant;       /**< the chosen variant; static string */
-  const char *explanation;   /**< lines: the variant chosen and, for each one passed over, why. Valid as long as the plan */
-  uint64_t workspace;        /**< bytes of scratch memory beside the tensors, on the device */
-  int64_t launches;          /**< kernel launches of one run; 0 on the CPU path */
+  rwkv6_mode mode;         /**< recurrent or chunk: what auto came to */
+  const char *variant;     /**< the chosen variant; static string */
+  const char *explanation; /**< lines: the variant chosen and, for each one passed over, why. Valid as long as the plan */
+  uint64_t workspace;      /**< bytes of scratch memory beside the tensors, on the device */
+  int64_t launches;        /**< kernel launches of one run; 0 on the CPU path */
 } rwkv6_plan_info;
 
 /** `rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;` */
-#define RWKV6_PLAN_INFO_INIT { sizeof(rwkv6_plan_info), RWKV6_FORWARD, RWKV6_MODE_AUTO, NULL, NULL, 0, 0 }
+#define RWKV6_PLAN_INFO_INIT                                                                                                   \
+  { sizeof(rwkv6_plan_info), RWKV6_FORWARD, RWKV6_MODE_AUTO, NULL, NULL, 0, 0 }
 
 /**
  * Makes a plan. Checks every field of the problem. On an OpenCL device the first plan for a combination of dtypes, decay form,
@@ -406,23 +417,25 @@ typedef struct rwkv6_plan_info {
  * @param problem not NULL; copied, cu_seqlens included
  * @param mode    recurrent or chunk: that or UNSUPPORTED; auto: what the device has
  * @param plan    receives the handle, NULL on error; release it with rwkv6_plan_destroy
+ *
  * Blocks while kernels compile. Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY,
  * BUILD_FAILED, DEVICE_ERROR.
  */
 RWKV6_API rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
                                          rwkv6_mode mode, rwkv6_plan **plan, rwkv6_error *error);
 
-/** Frees the plan and the device memory it holds, and sets `*plan` to NULL. Not while another thread uses the plan. May block while
- * the driver frees memory. */
+/** Frees the plan and the device memory it holds, and sets `*plan` to NULL. Not while another thread uses the plan. May block
+ * while the driver frees memory. */
 RWKV6_API void rwkv6_plan_destroy(rwkv6_plan **plan);
 
-/** Fills `info`, whose `size` the caller has set. Neither may be NULL. Does not block. The plan's thread. Errors: INVALID_ARGUMENT. */
+/** Fills `info`, whose `size` the caller has set. Neither may be NULL. Does not block. The plan's thread. Errors:
+ * INVALID_ARGUMENT. */
 RWKV6_API rwkv6_status rwkv6_plan_get_info(const rwkv6_plan *plan, rwkv6_plan_info *info, rwkv6_error *error);
 
 /**
  * What the OpenCL compiler said about the programs of this plan, warnings included ("" if nothing, and on the CPU path). Not
- * empty does not mean an error. "" for NULL too. Valid as long as the plan. The plan's thread. When a build fails there is no plan: the start of the log is in the
- * error, the whole of it goes to the log callback.
+ * empty does not mean an error. "" for NULL too. Valid as long as the plan. The plan's thread. When a build fails there is no
+ * plan: the start of the log is in the error, the whole of it goes to the log callback.
  */
 RWKV6_API const char *rwkv6_plan_build_log(const rwkv6_plan *plan);
 
@@ -447,28 +460,30 @@ typedef struct rwkv6_tensors {
   const float *u;             /**< [heads, key_dim] */
   const float *initial_state; /**< [sequences, heads, key_dim, value_dim]; RWKV6_INITIAL_STATE */
   /* written by forward */
-  void *o;                    /**< D [tokens, heads, value_dim] */
-  float *final_state;         /**< [sequences, heads, key_dim, value_dim]; RWKV6_FINAL_STATE */
+  void *o;            /**< D [tokens, heads, value_dim] */
+  float *final_state; /**< [sequences, heads, key_dim, value_dim]; RWKV6_FINAL_STATE */
   /* read by backward */
-  const void *do_;            /**< D [tokens, heads, value_dim]: gradient of o ("do" is a word of C) */
-  const float *dfinal_state;  /**< [sequences, heads, key_dim, value_dim]; RWKV6_DFINAL_STATE */
+  const void *do_;           /**< D [tokens, heads, value_dim]: gradient of o ("do" is a word of C) */
+  const float *dfinal_state; /**< [sequences, heads, key_dim, value_dim]; RWKV6_DFINAL_STATE */
   /* written by backward */
-  void *dr;                   /**< D [tokens, heads, key_dim] */
-  void *dk;                   /**< D [tokens, heads, key_dim] */
-  void *dv;                   /**< D [tokens, heads, value_dim] */
-  void *dw;                   /**< W [tokens, heads, key_dim]: gradient of w in the form w has */
-  float *du;                  /**< [heads, key_dim] */
-  float *dinitial_state;      /**< [sequences, heads, key_dim, value_dim]; RWKV6_DINITIAL_STATE */
+  void *dr;              /**< D [tokens, heads, key_dim] */
+  void *dk;              /**< D [tokens, heads, key_dim] */
+  void *dv;              /**< D [tokens, heads, value_dim] */
+  void *dw;              /**< W [tokens, heads, key_dim]: gradient of w in the form w has */
+  float *du;             /**< [heads, key_dim] */
+  float *dinitial_state; /**< [sequences, heads, key_dim, value_dim]; RWKV6_DINITIAL_STATE */
   /* read and written by forward */
-  float *pool;                /**< [pool_slots, heads, key_dim, value_dim]; RWKV6_STATE_POOL. Only slots in use are touched */
-  const int32_t *slots;       /**< [sequences], read: 0 to pool_slots - 1, each at most once; -1: the sequence is left out, its
-                                   rows of o and every state stay as they are */
+  float *pool;          /**< [pool_slots, heads, key_dim, value_dim]; RWKV6_STATE_POOL. Only slots in use are touched */
+  const int32_t *slots; /**< [sequences], read: 0 to pool_slots - 1, each at most once; -1: the sequence is left out, its
+                             rows of o and every state stay as they are */
 } rwkv6_tensors;
 
 /** `rwkv6_tensors tensors = RWKV6_TENSORS_INIT;` */
-#define RWKV6_TENSORS_INIT \
-  { sizeof(rwkv6_tensors), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-    NULL, NULL }
+#define RWKV6_TENSORS_INIT                                                                                                     \
+  {                                                                                                                            \
+    sizeof(rwkv6_tensors), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,     \
+        NULL, NULL                                                                                                             \
+  }
 
 /**
  * Computes the plan's operation on host memory, on whatever device the plan was made for, and returns when the outputs are
@@ -479,6 +494,7 @@ typedef struct rwkv6_tensors {
  *
  * @param plan    not NULL
  * @param tensors not NULL; the struct and the inputs are read, the outputs written, during the call only
+ *
  * Blocks. One thread at a time per plan. Errors: INVALID_ARGUMENT (nothing written), OUT_OF_MEMORY and OUT_OF_DEVICE_MEMORY
  * (nothing written), DEVICE_ERROR (outputs undefined).
  */
@@ -487,8 +503,8 @@ RWKV6_API rwkv6_status rwkv6_run(rwkv6_plan *plan, const rwkv6_tensors *tensors,
 /* --------------------------------------------------------------------------------------------------------------- states */
 
 /*
- * States in host memory: a pool, or one of a single state (pool_slots 1, slot 0). Of `problem` only heads, key_dim, value_dim and
- * pool_slots matter, which must be sizes that a problem may have. rwkv6/opencl.h has the same for pools in device buffers.
+ * States in host memory: a pool, or one of a single state (pool_slots 1, slot 0). Of `problem` only heads, key_dim, value_dim
+ * and pool_slots matter, which must be sizes that a problem may have. rwkv6/opencl.h has the same for pools in device buffers.
  * None of them blocks; any thread, but not while another one uses the slots in question. Errors: INVALID_ARGUMENT.
  */
 
@@ -499,7 +515,8 @@ RWKV6_API rwkv6_status rwkv6_state_elements(const rwkv6_problem *problem, int64_
 RWKV6_API rwkv6_status rwkv6_state_zero(const rwkv6_problem *problem, float *pool, int32_t slot, rwkv6_error *error);
 
 /** Copies slot `from` to slot `to` (which may be the same): two sequences then go on from one beginning. */
-RWKV6_API rwkv6_status rwkv6_state_fork(const rwkv6_problem *problem, float *pool, int32_t from, int32_t to, rwkv6_error *error);
+RWKV6_API rwkv6_status rwkv6_state_fork(const rwkv6_problem *problem, float *pool, int32_t from, int32_t to,
+                                        rwkv6_error *error);
 
 /** Copies a slot into `state` [heads, key_dim, value_dim], memory of the caller outside the pool. */
 RWKV6_API rwkv6_status rwkv6_state_save(const rwkv6_problem *problem, const float *pool, int32_t slot, float *state,
@@ -518,8 +535,8 @@ typedef enum rwkv6_state_layout {
 /**
  * Transposes states: reads them in the other layout, writes them in `layout`.
  *
- * @param layout what `to` is to have: RWKV6_STATE_KEY_VALUE for states that come from elsewhere, RWKV6_STATE_VALUE_KEY for those
- *               that go there
+ * @param layout what `to` is to have: RWKV6_STATE_KEY_VALUE for states that come from elsewhere, RWKV6_STATE_VALUE_KEY for
+ *               those that go there
  * @param count  states in `from` and `to`, >= 0
  * @param from   [count, heads, ...]; must not overlap `to`
  */

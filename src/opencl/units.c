@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "opencl/units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,9 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
   free(rows);
   if (code == CL_SUCCESS) return RWKV6_OK;
   units->table = NULL;
-  return rwkv6_cl_fail(error, code, "clCreateBuffer for the table of units");
+  char call[64];
+  snprintf(call, sizeof call, "clCreateBuffer of %zu bytes for the table of units", count * sizeof *rows);
+  return rwkv6_cl_fail(error, code, call);
 }
 
 /* Equal lengths need no table: the kernels work it out from a few numbers, so a new batch shape costs nothing on the device. */

@@ -104,6 +104,8 @@ static void check_error(const rwkv6_error *error, rwkv6_status status, cl_int co
   snprintf(call, sizeof call, "%.*s", (int)strcspn(failed, " "), failed);
   if (!strstr(error->message, call) && !strstr(error->message, rwkv6_cl_error_name(code)))
     fail_msg("%s, call %ld: \"%s\" names neither the call nor %s", failed, at, error->message, rwkv6_cl_error_name(code));
+  if (strstr(error->message, "the table of units") && !strstr(error->message, " bytes for "))
+    fail_msg("%s, call %ld: \"%s\" does not say how much", failed, at, error->message);
   if (error->opencl_error != code)
     fail_msg("%s, call %ld: opencl_error is %d instead of %d: %s", failed, at, error->opencl_error, code, error->message);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The public header for OpenCL needs nothing before it and sets no version of its own; also compiled as C++ (header_opencl.cpp). */
+/* The public header for OpenCL needs nothing before it and sets no version of its own; also compiled as C++
+ * (header_opencl.cpp). */
 #ifdef CL_TARGET_OPENCL_VERSION
 #error "a version is set before the header"
 #endif
