@@ -320,6 +320,35 @@ static void test_pool(void **state) {
   }
 }
 
+/* Kernels for matrix units, which test machines have not: emulated, one small case, the one program for all of it. */
+static void test_emulated(void **state) {
+  (void)state;
+  conform_case test = conform_case_make(20, 16, 16);
+  test.dtype = test.w_dtype = RWKV6_BF16;
+  test.sequences = 3;
+  test.ragged = true;
+  test.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+  bool found = false;
+  for (size_t device = 0; device < devices.count; device++) {
+    opencl_objects o;
+    opencl_objects_create(&o, devices.device[device], 0);
+    const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+    rwkv6_device_emulate_engines(devices.device[device], true);
+    rwkv6_device_emulate_engines(o.device, true);
+    const size_t count = conform_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_CHUNK, variants);
+    for (size_t i = 0; i < count; i++) {
+      if (strcmp(variants[i]->name, "emulated") != 0) continue;
+      const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+      found = true;
+      check_variant(&o, &subject, &test);
+      check_pool(&o, &subject, &test);
+    }
+    rwkv6_device_emulate_engines(devices.device[device], false);
+    opencl_objects_destroy(&o);
+  }
+  assert_true(found); /* a device with little local memory may have none */
+}
+
 /* zero, fork, save and load, between events on an out-of-order queue where there is one. */
 static void check_states(const opencl_objects *o) {
   enum { SLOTS = 4, STATE = 2 * 3 * 5, ALL = (SLOTS + 1) * STATE };
@@ -393,10 +422,15 @@ int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_wrap),           cmocka_unit_test(test_in_order),
-      cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_segments_out_of_order),
-      cmocka_unit_test(test_without_events), cmocka_unit_test(test_pool),
-      cmocka_unit_test(test_states),         cmocka_unit_test_teardown(test_windows_out_of_order, reset),
+      cmocka_unit_test(test_wrap),
+      cmocka_unit_test(test_in_order),
+      cmocka_unit_test(test_out_of_order),
+      cmocka_unit_test(test_segments_out_of_order),
+      cmocka_unit_test(test_without_events),
+      cmocka_unit_test(test_pool),
+      cmocka_unit_test(test_emulated),
+      cmocka_unit_test(test_states),
+      cmocka_unit_test_teardown(test_windows_out_of_order, reset),
   };
   const int failed = cmocka_run_group_tests_name("interop", tests, NULL, NULL);
   test_devices_close(&devices);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that share one device, each with a queue of its own: calls of several kinds, a plan made for each of them and gone
- * before it is complete, and every result has the bits that one thread alone gets. Built with ThreadSanitizer too
+ * Threads that share one device, each with a queue of its own: calls of several kinds, a server's step on a pool of states and
+ * runs on host memory among them, a plan made for each and gone before it is complete, and every result has the bits that one
+ * thread alone gets. Built with ThreadSanitizer too
  * (tests/run.sh).
  *
  *     test_interop_threads [CALLS]     of each thread, 1000 unless told; a tenth of it on llvmpipe
@@ -13,7 +14,7 @@
 
 #include "opencl_objects.h"
 
-enum { THREADS = 8, KINDS = 6 };
+enum { THREADS = 8, KINDS = 6, SERVER = KINDS, HOST, ALL_KINDS };
 
 static test_devices devices;
 static int calls = 1000;
@@ -76,6 +77,86 @@ static void make_kind(kind *k, const opencl_objects *o, int number) {
   k->workspace = info.workspace;
 }
 
+/* ---- a server's step, and a run on host memory: one head of 8 x 8 */
+
+enum { DIM = 8, STATE = DIM * DIM, SLOTS = 3, TOKENS = 2 };
+
+/* In the place of all inputs; what must come out. */
+static float numbers[STATE], expected_state[STATE], expected_o[TOKENS * DIM];
+
+/* A thread's own pool, and what else a step needs. */
+typedef struct server {
+  cl_mem rows, slots, out, pool;
+} server;
+
+static server make_server(const opencl_objects *o) {
+  static const int32_t slots[TOKENS] = {2, -1};
+  const server made = {opencl_buffer(o, CL_MEM_READ_ONLY, sizeof numbers, numbers),
+                       opencl_buffer(o, CL_MEM_READ_ONLY, sizeof slots, slots),
+                       opencl_buffer(o, CL_MEM_READ_WRITE, TOKENS * DIM * sizeof(float), NULL),
+                       opencl_buffer(o, CL_MEM_READ_WRITE, SLOTS * STATE * sizeof(float), NULL)};
+  return made;
+}
+
+static void destroy_server(const opencl_objects *o, const server *s) {
+  const cl_mem all[] = {s->rows, s->slots, s->out, s->pool};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) o->cl->ReleaseMemObject(all[i]);
+}
+
+static rwkv6_problem small_problem(int64_t sequences) {
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, sequences, TOKENS, 1, DIM, DIM);
+  return problem;
+}
+
+static rwkv6_status enqueue_step(const opencl_objects *o, const server *s, const rwkv6_problem *problem, rwkv6_error *error) {
+  rwkv6_plan *plan = NULL;
+  rwkv6_opencl_tensors t = RWKV6_OPENCL_TENSORS_INIT;
+  t.r.buffer = t.k.buffer = t.v.buffer = t.w.buffer = t.u.buffer = s->rows;
+  t.o.buffer = s->out, t.pool.buffer = s->pool, t.slots.buffer = s->slots;
+  rwkv6_status status = rwkv6_plan_create(o->device, problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, error);
+  if (!status) status = rwkv6_opencl_enqueue(plan, o->queue, &t, 0, NULL, NULL, error);
+  rwkv6_plan_destroy(&plan);
+  return status;
+}
+
+/* A state comes from the host, is forked, takes a step, and goes back. */
+static rwkv6_status serve(const opencl_objects *o, const server *s, float *state, rwkv6_error *error) {
+  const rwkv6_opencl_tensor pool = {s->pool, 0};
+  rwkv6_problem problem = small_problem(TOKENS); /* a token each */
+  problem.optional = RWKV6_STATE_POOL;
+  problem.pool_slots = SLOTS;
+  rwkv6_status status = rwkv6_opencl_state_load(o->device, &problem, o->queue, pool, 1, numbers, 0, NULL, NULL, error);
+  if (!status) status = rwkv6_opencl_state_fork(o->device, &problem, o->queue, pool, 1, 2, 0, NULL, NULL, error);
+  if (!status) status = rwkv6_opencl_state_zero(o->device, &problem, o->queue, pool, 1, 0, NULL, NULL, error);
+  if (!status) status = enqueue_step(o, s, &problem, error);
+  if (!status) status = rwkv6_opencl_state_save(o->device, &problem, o->queue, pool, 2, state, 0, NULL, NULL, error);
+  o->cl->Finish(o->queue);
+  return status;
+}
+
+static rwkv6_status run_on_host(const opencl_objects *o, float *out, rwkv6_error *error) {
+  rwkv6_plan *plan = NULL;
+  const rwkv6_problem problem = small_problem(1);
+  rwkv6_tensors t = RWKV6_TENSORS_INIT;
+  t.r = t.k = t.v = t.w = t.u = numbers;
+  t.o = out;
+  rwkv6_status status = rwkv6_plan_create(o->device, &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, error);
+  if (!status) status = rwkv6_run(plan, &t, error);
+  rwkv6_plan_destroy(&plan);
+  return status;
+}
+
+/* Alone, as below. */
+static void expect_small(const opencl_objects *o) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  for (int i = 0; i < STATE; i++) numbers[i] = -(float)(i % 13 + 1) / 16;
+  const server s = make_server(o);
+  if (serve(o, &s, expected_state, &error) || run_on_host(o, expected_o, &error)) fail_msg("%s", error.message);
+  assert_true(memcmp(expected_state, numbers, sizeof numbers) != 0 && expected_o[0] != 0);
+  destroy_server(o, &s);
+}
+
 /* Alone, before the threads begin. */
 static void expect(kind *k, const opencl_objects *o) {
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -97,6 +178,7 @@ static void expect(kind *k, const opencl_objects *o) {
 typedef struct place {
   opencl_objects o;
   opencl_images images[KINDS];
+  server server;
   unsigned char *read;
 } place;
 
@@ -110,6 +192,27 @@ static bool same_bits(place *p, const kind *k, const opencl_images *images, cl_e
   return true;
 }
 
+static void call_kind(place *p, job *work, int i, int number) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  cl_event done = NULL;
+  if (enqueue(&p->o, &work->kinds[number], &p->images[number], &done, &error))
+    snprintf(work->message, sizeof work->message, "call %d, kind %d: %.200s", i, number, error.message);
+  else if (!same_bits(p, &work->kinds[number], &p->images[number], done))
+    snprintf(work->message, sizeof work->message, "call %d, kind %d: other bits", i, number);
+  if (done) p->o.cl->ReleaseEvent(done);
+}
+
+static void call_small(const place *p, job *work, int i, int number) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  float got[STATE] = {0};
+  const rwkv6_status status = number == SERVER ? serve(&p->o, &p->server, got, &error) : run_on_host(&p->o, got, &error);
+  const bool same = number == SERVER ? memcmp(got, expected_state, sizeof expected_state) == 0
+                                     : memcmp(got, expected_o, sizeof expected_o) == 0;
+  if (status || !same)
+    snprintf(work->message, sizeof work->message, "call %d, %s: %.200s", i, number == SERVER ? "a step" : "a run",
+             status ? error.message : "other bits");
+}
+
 static void *run(void *argument) {
   job *work = argument;
   place p = {.o = *work->o};
@@ -117,16 +220,15 @@ static void *run(void *argument) {
   p.o.queue = p.o.cl->CreateCommandQueue(p.o.context, p.o.id, 0, &code);
   p.read = malloc(1 << 20);
   for (int i = 0; i < KINDS; i++) opencl_images_create(&p.images[i], &p.o, &work->kinds[i].data, work->kinds[i].workspace);
+  p.server = make_server(&p.o);
   for (int i = 0; i < work->calls && !work->message[0]; i++) {
-    const int number = (i * 5 + work->number) % KINDS;
-    rwkv6_error error = RWKV6_ERROR_INIT;
-    cl_event done = NULL;
-    if (enqueue(&p.o, &work->kinds[number], &p.images[number], &done, &error))
-      snprintf(work->message, sizeof work->message, "call %d, kind %d: %.200s", i, number, error.message);
-    else if (!same_bits(&p, &work->kinds[number], &p.images[number], done))
-      snprintf(work->message, sizeof work->message, "call %d, kind %d: other bits", i, number);
-    if (done) p.o.cl->ReleaseEvent(done);
+    const int number = (i * 5 + work->number) % ALL_KINDS;
+    if (number < KINDS)
+      call_kind(&p, work, i, number);
+    else
+      call_small(&p, work, i, number);
   }
+  destroy_server(&p.o, &p.server);
   for (int i = 0; i < KINDS; i++) opencl_images_destroy(&p.images[i], &p.o);
   p.o.cl->ReleaseCommandQueue(p.o.queue);
   free(p.read);
@@ -140,6 +242,7 @@ static void check_device(size_t device) {
   opencl_objects_create(&o, devices.device[device], 0);
   memset(kinds, 0, sizeof kinds);
   for (int i = 0; i < KINDS; i++) make_kind(&kinds[i], &o, i), expect(&kinds[i], &o);
+  expect_small(&o);
   for (int i = 0; i < THREADS; i++) {
     /* llvmpipe, a software renderer, takes 15 times as long for a call. */
     const bool slow = strstr(devices.info[device].name, "llvmpipe") != NULL;
