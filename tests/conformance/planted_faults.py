@@ -8,7 +8,8 @@ one case that should catch it. The same case passes on the kernels as they are.
 
 A fault replaces a piece of text that has to be there exactly once, in the kernel files whose names begin with what the fault
 says: whoever rewrites that piece rewrites the fault with it. A missing barrier does no harm on every device, so those are planted
-under Oclgrind, which runs one work-item after the other from barrier to barrier.
+under Oclgrind, which runs one work-item after the other from barrier to barrier. The kernels for matrix units run on the emulation of
+their engine.
 
 Exit status: 0 all caught, 1 not, 77 no OpenCL device. Without Oclgrind its faults are left out, unless RWKV6_TEST_REQUIRE names it.
 """
@@ -37,6 +38,7 @@ POOL = "n=7 ragged=1 t=20 h=2 k=8 v=12 seed=7"
 ONLY_DFINAL = "n=1 t=40 h=1 k=8 v=12 optional=4 dist=weak seed=6"
 
 BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
+ENGINE_BARRIER = "engine_barrier();"
 
 # (what is wrong, file or the beginning of its name, text, what is put in its place, operation, case)
 FAULTS = [
@@ -142,7 +144,44 @@ CHECKS = [
      "recurrent_backward", LOG, "workspace: guard written"),
 ]
 
+# Kernels for matrix units, on the emulated engine. It takes any device long to compile, so all cases of a storage type have one
+# program: with raw decays, where a step beyond the last one would decay the state, and with channels left over everywhere.
+UNITS = "n=2 ragged=1 t=70 h=2 k=48 v=48 decay=raw seed=6 "
+FACTORED = UNITS + "dtype=bf16 w=bf16"
+TREE = FACTORED + " dist=resets"
+SPLIT = UNITS + "dtype=fp32 w=fp32"
+
+FAULTS += [
+    # lanes of the engine
+    ("quarters of operand A exchanged", "engine_emulated", "tile[(e->row + (i & 1) * 8) * stride + e->pair + (i >> 1) * 4]",
+     "tile[(e->row + (i >> 1) * 8) * stride + e->pair + (i & 1) * 4]", "chunk_forward", FACTORED),
+    ("rows and columns of operand B exchanged", "engine_emulated", "tile[e->row * stride + e->pair + i * 4]",
+     "tile[(e->pair + (i & 1) * 4) * stride + e->row + (i & 2) * 4]", "chunk_forward", FACTORED),
+    ("quarters of v exchanged", "engine_emulated", "(2 * e->pair + (i >> 1) * 8) * stride + e->row + (i & 1) * 8",
+     "(2 * e->pair + (i & 1) * 8) * stride + e->row + (i >> 1) * 8", "chunk_forward", FACTORED),
+    ("low part of operand A dropped", "chunk_matrix", "engine_multiply(c, a->low, b->high[i], b->high[i + 1], &p->engine);", "",
+     "chunk_forward", SPLIT),
+    ("low part of operand B dropped", "chunk_matrix", "engine_multiply(c, a->high, b->low[i], b->low[i + 1], &p->engine);", "",
+     "chunk_forward", SPLIT),
+    # tasks
+    ("step beyond the last decays the state in matrix units", "chunk_matrix", "x->d[t] = t < x->present ?",
+     "x->d[t] = t <= x->present ?", "chunk_forward", FACTORED),
+    ("every decay taken for moderate, so that quotients overflow", "chunk_matrix", "#define MODERATE 0x1p-60f",
+     "#define MODERATE 0.0f", "chunk_forward", TREE),
+    ("tokens see later ones, factored", "chunk_matrix", "= i > j ? A", "= i != j ? A", "chunk_forward", FACTORED),
+    ("u left out of the diagonal of the tree", "chunk_matrix", "t, x, x->u * k[t]);", "t, x, k[t]);", "chunk_forward", TREE),
+    ("blocks joined by the wrong half", "chunk_matrix", "k[t] *= d[t / size + 1];", "k[t] *= d[t / size];", "chunk_forward", TREE),
+    ("scale left out of k, which is r in dv", "chunk_matrix", "return x->in_scale * widen", "return widen", "chunk_backward", FACTORED),
+    # chunks
+    ("v of the next chunk over that of this one", "chunk_forward_matrix", "step + CHUNK, end, half_of_v ^ 1, true);",
+     "step + CHUNK, end, half_of_v, true);", "chunk_forward", FACTORED),
+    ("state stored in the order of accumulators", "chunk_matrix", "to[element_at(p, n, q)] =", "to[element_at(p, n, q ^ 1)] =",
+     "chunk_forward", FACTORED),
+    ("tail of outputs not cut", "chunk_forward_matrix", "if (t < count) {", "if (t <= count) {", "chunk_forward", FACTORED),
+]
+
 TINY = "n=2 ragged=1 t=19 h=1 k=8 v=12 seed=6"
+TINY_TREE = "n=1 t=7 h=1 k=16 v=16 dtype=bf16 w=bf16 dist=resets optional=0 seed=6"
 
 # (what is wrong, beginning of the file's name, text before the barrier, operation, case): the barrier after that text is dropped.
 RACES = [
@@ -153,7 +192,24 @@ RACES = [
     ("load of a chunk", "chunk_forward", "stage(tiles, &fetched, in, p, count, true);\n    ", "chunk_forward", TINY),
     ("transformed r and k", "chunk_forward", "transform(tiles, p, true);\n    ", "chunk_forward", TINY),
     ("load of a chunk in backward", "chunk_backward", "stage_values(tiles->dout, x.dout, in->scale, p, count);\n  ", "chunk_backward", TINY),
+    # Matrix units. The emulated engine_multiply is itself a barrier of the work-group: where one follows, no other is missed. And
+    # chunk_states, which has few products, needs sequences that take Oclgrind a minute.
+    ("copy of the first chunk", "chunk_forward_matrix", "copy_chunk(tiles, in, p, first_step, end, 0, true);\n  engine_wait();\n  ",
+     "chunk_forward", TINY_TREE),
+    ("operands of a product", "chunk_matrix", "store_pair(x->factors, BLOCK_STRIDE, t, x, k[t]);\n    }\n    ",
+     "chunk_forward", TINY_TREE),
 ]
+
+
+def is_emulated(prefix):
+    """Whether a file is of the kernels for matrix units."""
+    return prefix.startswith(("chunk_forward_matrix", "chunk_matrix", "engine_emulated"))
+
+
+def select(fault):
+    """What conform is asked for."""
+    prefix, operation, case = fault[1], fault[4], fault[5]
+    return ("--operation", operation, "--case", case) + (("--variant", "emulated") if is_emulated(prefix) else ())
 
 
 def oclgrind():
@@ -173,10 +229,10 @@ class Judge:
         for path in self.caches.values():
             os.mkdir(path)
 
-    def run(self, kernels, device, drivers, operation, case):
-        """Exit status and output."""
-        environment = dict(os.environ, **self.caches, **drivers, RWKV6_KERNEL_DIR=str(kernels))
-        command = [self.tool, "conform", "--device", device, "--operation", operation, "--case", case]
+    def run(self, kernels, device, drivers, selection):
+        """Exit status and output. Without the library's own cache: for it drivers would compile what no case needs."""
+        environment = dict(os.environ, **self.caches, **drivers, RWKV6_KERNEL_DIR=str(kernels), RWKV6_CACHE_DIR="off")
+        command = [self.tool, "conform", "--device", device, *selection]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         return done.returncode, done.stdout
 
@@ -192,19 +248,19 @@ class Judge:
         found[0].write_text(found[0].read_text().replace(text, instead))
         return kernels, ""
 
-    def is_sound(self, device, drivers, operation, case):
+    def is_sound(self, device, drivers, selection):
         """Whether a case passes on the kernels as they are."""
-        status, output = self.run(self.source, device, drivers, operation, case)
+        status, output = self.run(self.source, device, drivers, selection)
         if status:
             print(f"the case fails without a fault (status {status}):\n{output}", flush=True)
         return status == 0
 
     def is_caught(self, number, device, drivers, fault):
-        name, prefix, text, instead, operation, case, *said = fault
+        name, prefix, text, instead, operation, _, *said = fault
         kernels, output = self.plant(number, prefix, text, instead)
         status, why = None, ""
         if kernels:
-            status, output = self.run(kernels, device, drivers, operation, case)
+            status, output = self.run(kernels, device, drivers, select(fault))
             why = next((line for line in output.splitlines() if line.startswith("not ok")), "")
         # A driver that ends the process on a faulty kernel has noticed as well; a fault that does not compile is none.
         caught = status is not None and (status < 0 or (status == 1 and why != "" and "RWKV6_BUILD_FAILED" not in why))
@@ -215,10 +271,10 @@ class Judge:
 
 def judge_all(judge, pool, device, drivers, faults):
     """How many of the faults are caught; none whose case fails without a fault."""
-    cases = sorted({(f[4], f[5]) for f in faults})
-    sound = dict(zip(cases, pool.map(lambda c: judge.is_sound(device, drivers, *c), cases)))
+    selections = sorted({select(f) for f in faults})
+    sound = dict(zip(selections, pool.map(lambda s: judge.is_sound(device, drivers, s), selections)))
     jobs = [pool.submit(judge.is_caught, f"{len(drivers)}-{number}", device, drivers, fault)
-            for number, fault in enumerate(faults) if sound[(fault[4], fault[5])]]
+            for number, fault in enumerate(faults) if sound[select(fault)]]
     return sum(job.result() for job in jobs)
 
 
@@ -237,7 +293,7 @@ def main():
     if not has_device(options.tool, options.device):
         print("skipped: no OpenCL device")
         return 77
-    races = [(f"no barrier after {n}", f, t + BARRIER, t, o, c) for n, f, t, o, c in RACES]
+    races = [(f"no barrier after {n}", f, t + (ENGINE_BARRIER if f == "chunk_matrix" else BARRIER), t, o, c) for n, f, t, o, c in RACES]
     faults, races = ([f for f in some if options.only in f"{f[0]} {f[1]} {f[4]}"] for some in (FAULTS + CHECKS, races))
     drivers = oclgrind()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
