@@ -123,6 +123,7 @@ rwkv6_status rwkv6_device_new(const rwkv6_device_options *options, const rwkv6_d
   made->log = options->log;
   made->log_user = options->log_user;
   made->launch_budget_ms = RWKV6_LAUNCH_BUDGET_MS;
+  made->cache_limit = RWKV6_CACHE_LIMIT;
   if (info->kind != RWKV6_KIND_CPU && rwkv6_cl_cache_choose(options->cache_dir, &made->cache_dir, error)) {
     free_device(made);
     return RWKV6_OUT_OF_MEMORY;

@@ -15,6 +15,7 @@ struct rwkv6_device {
   rwkv6_log_callback log;
   void *log_user;
   char *cache_dir;            /* owned; where compiled programs are kept, NULL: nowhere */
+  uint64_t cache_limit;       /* bytes of all files there */
   struct rwkv6_cl_device *cl; /* NULL on the CPU path */
   double launch_budget_ms;    /* the cost model keeps one launch under this */
   size_t work_group;          /* of all kernels; 0: what each prefers */
@@ -23,6 +24,8 @@ struct rwkv6_device {
 
 /* Watchdogs of displays end a kernel after a second or two and stutter long before: stay under 100 ms. */
 #define RWKV6_LAUNCH_BUDGET_MS 80.0
+
+#define RWKV6_CACHE_LIMIT ((uint64_t)256 << 20)
 
 /* What a caller with the first version of the header gives is enough (NULL: defaults): a whole struct comes out. */
 rwkv6_status rwkv6_device_full_options(const rwkv6_device_options *options, rwkv6_device_options *full, rwkv6_error *error);
@@ -56,8 +59,8 @@ rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_e
 /* Launches the kernels of a new plan once, so that no driver compiles in a run (opencl/rehearsal.h). */
 rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error);
 
-/* Puts the programs that are new into the cache. To be called when a plan is made, kernels and first launches included: some
- * drivers compile only then. */
+/* Puts the programs that are new into the cache, of those whose kernels have been rehearsed. To be called when a plan is made.
+ */
 void rwkv6_cl_programs_keep(rwkv6_device *device);
 
 /* rwkv6_device_save_programs and rwkv6_device_load_programs on an OpenCL device, arguments checked. */

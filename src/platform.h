@@ -23,6 +23,17 @@ void rwkv6_mutex_lock(rwkv6_mutex *mutex);
 void rwkv6_mutex_unlock(rwkv6_mutex *mutex);
 void rwkv6_mutex_destroy(rwkv6_mutex *mutex);
 
+/* A CONDITION_VARIABLE. */
+typedef struct rwkv6_condition {
+  void *word;
+} rwkv6_condition;
+
+bool rwkv6_condition_init(rwkv6_condition *condition);
+/* Releases the mutex while it waits. It can return for no reason, so the caller looks again. */
+void rwkv6_condition_wait(rwkv6_condition *condition, rwkv6_mutex *mutex);
+void rwkv6_condition_wake_all(rwkv6_condition *condition);
+void rwkv6_condition_destroy(rwkv6_condition *condition);
+
 /* Where the OpenCL library is looked for unless the caller gives one; the last is NULL. */
 #define RWKV6_OPENCL_LIBRARIES                                                                                                 \
   { "OpenCL.dll", NULL }
@@ -59,6 +70,22 @@ static inline void rwkv6_mutex_unlock(rwkv6_mutex *mutex) {
 }
 static inline void rwkv6_mutex_destroy(rwkv6_mutex *mutex) {
   pthread_mutex_destroy(mutex);
+}
+
+typedef pthread_cond_t rwkv6_condition;
+
+static inline bool rwkv6_condition_init(rwkv6_condition *condition) {
+  return pthread_cond_init(condition, NULL) == 0;
+}
+/* Releases the mutex while it waits. It can return for no reason, so the caller looks again. */
+static inline void rwkv6_condition_wait(rwkv6_condition *condition, rwkv6_mutex *mutex) {
+  pthread_cond_wait(condition, mutex);
+}
+static inline void rwkv6_condition_wake_all(rwkv6_condition *condition) {
+  pthread_cond_broadcast(condition);
+}
+static inline void rwkv6_condition_destroy(rwkv6_condition *condition) {
+  pthread_cond_destroy(condition);
 }
 
 /* Where the OpenCL library is looked for unless the caller gives one; the last is NULL. */

@@ -31,6 +31,29 @@ void rwkv6_mutex_destroy(rwkv6_mutex *mutex) {
   (void)mutex; /* there is nothing to free */
 }
 
+_Static_assert(sizeof(rwkv6_condition) == sizeof(CONDITION_VARIABLE), "rwkv6_condition stands for a CONDITION_VARIABLE");
+
+static CONDITION_VARIABLE *variable_of(rwkv6_condition *condition) {
+  return (CONDITION_VARIABLE *)condition;
+}
+
+bool rwkv6_condition_init(rwkv6_condition *condition) {
+  InitializeConditionVariable(variable_of(condition));
+  return true;
+}
+
+void rwkv6_condition_wait(rwkv6_condition *condition, rwkv6_mutex *mutex) {
+  SleepConditionVariableSRW(variable_of(condition), lock_of(mutex), INFINITE, 0);
+}
+
+void rwkv6_condition_wake_all(rwkv6_condition *condition) {
+  WakeAllConditionVariable(variable_of(condition));
+}
+
+void rwkv6_condition_destroy(rwkv6_condition *condition) {
+  (void)condition; /* there is nothing to free */
+}
+
 /* A bare name is looked for beside the program and in the system's folders, never in the current one. */
 void *rwkv6_library_open(const char *path) {
   const bool bare = !strpbrk(path, "/\\:");

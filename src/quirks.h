@@ -11,10 +11,11 @@
 #include "rwkv6/rwkv6.h"
 
 typedef enum rwkv6_quirk_effect {
-  RWKV6_QUIRK_NOTE,     /* `rwkv6 devices` and reports of `rwkv6 conform` tell it, nothing else */
-  RWKV6_QUIRK_REFUSE,   /* no variant takes a problem there, and it is never the default device */
-  RWKV6_QUIRK_SLOW,     /* tests take smaller cases */
-  RWKV6_QUIRK_SIMULATOR /* thousands of times slower than a device: tests take tiny cases and run each once */
+  RWKV6_QUIRK_NOTE,             /* `rwkv6 devices` and reports of `rwkv6 conform` tell it, nothing else */
+  RWKV6_QUIRK_REFUSE,           /* no variant takes a problem there, and it is never the default device */
+  RWKV6_QUIRK_SLOW,             /* tests take smaller cases */
+  RWKV6_QUIRK_COMPILES_BY_SIZE, /* first launches are large ones */
+  RWKV6_QUIRK_SIMULATOR         /* thousands of times slower than a device: tests take tiny cases and run each once */
 } rwkv6_quirk_effect;
 
 typedef struct rwkv6_quirk {

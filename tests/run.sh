@@ -423,6 +423,7 @@ threads() {
     -Dexamples=false
   check "threads: on pocl" "$work/threads/tests/operations/test_threads"
   check "threads: with queues of their own on pocl" "$work/threads/tests/operations/test_interop_threads"
+  check "threads: programs built and kept on pocl" "$work/threads/tests/operations/test_program_threads"
 }
 
 # Other processors and systems.

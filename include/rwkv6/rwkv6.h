@@ -239,8 +239,9 @@ RWKV6_API const char *rwkv6_device_cache_dir(const rwkv6_device *device);
  * @param size     receives the bytes of the blob, which another thread that makes plans can change between two calls; 0 on the
  *                 CPU path. Not NULL
  *
- * Blocks while another thread compiles. Any thread. Errors: INVALID_ARGUMENT (capacity too small: *size has what is needed),
- * OUT_OF_MEMORY, DEVICE_ERROR (the driver does not hand out binaries). After an error the contents of `blob` are undefined.
+ * Blocks while the driver makes binaries, for which PoCL compiles. Any thread. Errors: INVALID_ARGUMENT (capacity too small:
+ * *size has what is needed), OUT_OF_MEMORY, DEVICE_ERROR (the driver does not hand out binaries). After an error the contents
+ * of `blob` are undefined.
  */
 RWKV6_API rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *blob, size_t capacity, size_t *size,
                                                   rwkv6_error *error);
@@ -255,7 +256,8 @@ RWKV6_API rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *bl
  * @param blob   [size] bytes, copied
  * @param taken  receives how many programs were taken; may be NULL
  *
- * Any thread. Errors: INVALID_ARGUMENT (cut short or damaged: nothing is taken), OUT_OF_MEMORY.
+ * Blocks while it copies and checks the blob, never for a compiler. Any thread. Errors: INVALID_ARGUMENT (cut short or
+ * damaged: nothing is taken), OUT_OF_MEMORY.
  */
 RWKV6_API rwkv6_status rwkv6_device_load_programs(rwkv6_device *device, const void *blob, size_t size, size_t *taken,
                                                   rwkv6_error *error);
@@ -418,8 +420,8 @@ typedef struct rwkv6_plan_info {
  * @param mode    recurrent or chunk: that or UNSUPPORTED; auto: what the device has
  * @param plan    receives the handle, NULL on error; release it with rwkv6_plan_destroy
  *
- * Blocks while kernels compile. Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY,
- * BUILD_FAILED, DEVICE_ERROR.
+ * Blocks while its own kernels compile, in this thread or in another that makes a plan for the same; not for other kernels.
+ * Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, BUILD_FAILED, DEVICE_ERROR.
  */
 RWKV6_API rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
                                          rwkv6_mode mode, rwkv6_plan **plan, rwkv6_error *error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "opencl/cache.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,9 @@ void rwkv6_cl_cache_free_given(rwkv6_cl_given *list) {
 }
 
 static bool find_given(const rwkv6_device *device, const rwkv6_cl_key *key, rwkv6_cl_found *found) {
-  const rwkv6_cl_given *given = device->cl->given;
+  rwkv6_mutex_lock(&device->cl->lock);
+  const rwkv6_cl_given *given = device->cl->given; /* the list only gets longer, at this end */
+  rwkv6_mutex_unlock(&device->cl->lock);
   while (given && !same_key(&given->entry.key, key)) given = given->next;
   if (given) found->entry = given->entry;
   found->bytes = NULL;
@@ -122,25 +125,30 @@ bool rwkv6_cl_cache_find(const rwkv6_device *device, const rwkv6_cl_key *key, rw
   return good;
 }
 
-static bool write_entry(const char *path, const char *name, const unsigned char *bytes, size_t size, char *reason) {
+static bool write_entry(const rwkv6_device *device, const char *name, const unsigned char *bytes, size_t size, char *reason) {
   rwkv6_cache_folder folder;
-  if (!rwkv6_cache_folder_open(path, true, &folder, reason)) return false;
+  if (!rwkv6_cache_folder_open(device->cache_dir, true, &folder, reason)) return false;
   bool good = rwkv6_cache_folder_write(&folder, name, bytes, size, reason);
-  if (good) good = rwkv6_cache_folder_trim(&folder, SUFFIX, RWKV6_CACHE_LIMIT, reason);
+  if (good) good = rwkv6_cache_folder_trim(&folder, SUFFIX, device->cache_limit, reason);
   rwkv6_cache_folder_close(&folder);
   return good;
 }
 
-void rwkv6_cl_cache_store(const rwkv6_device *device, const rwkv6_cl_entry *entry) {
-  char name[NAME_SIZE], reason[RWKV6_REASON_SIZE];
+/* Larger ones would push everything else out. */
+static bool is_too_large(const rwkv6_device *device, size_t size, char *reason) {
+  const uint64_t limit = device->cache_limit / 4;
+  if (size > limit)
+    snprintf(reason, RWKV6_REASON_SIZE, "it has %zu bytes; allowed: a quarter of the cache, %" PRIu64, size, limit);
+  return size > limit;
+}
+
+bool rwkv6_cl_cache_store(const rwkv6_device *device, const rwkv6_cl_entry *entry) {
+  char name[NAME_SIZE], reason[RWKV6_REASON_SIZE] = "out of host memory";
   size_t size;
-  if (!device->cache_dir) return;
   unsigned char *bytes = rwkv6_cl_entry_write(entry, &size, NULL);
-  if (!bytes || size > RWKV6_CACHE_LIMIT / 4) {
-    free(bytes);
-    return;
-  }
   file_name(&entry->key, name);
-  if (!write_entry(device->cache_dir, name, bytes, size, reason)) log_trouble(device, "a program is not kept", reason);
+  const bool good = bytes && !is_too_large(device, size, reason) && write_entry(device, name, bytes, size, reason);
+  if (!good) log_trouble(device, "a program is not kept", reason);
   free(bytes);
+  return good;
 }

@@ -9,9 +9,6 @@
 #include "opencl/cache_entry.h"
 #include "opencl/context.h"
 
-/* All files of the cache together. */
-#define RWKV6_CACHE_LIMIT ((uint64_t)256 << 20)
-
 /* A program that a caller handed in; lives as long as its device. */
 typedef struct rwkv6_cl_given {
   struct rwkv6_cl_given *next;
@@ -29,9 +26,10 @@ typedef struct rwkv6_cl_found {
 /* What a program of this source and these options is called on this device. False: the device does not say what it is. */
 bool rwkv6_cl_cache_key(const rwkv6_device *device, const char *options, const char *source, rwkv6_cl_key *key);
 
-/* Under the device's lock. The caller frees found->bytes. */
+/* The caller frees found->bytes. */
 bool rwkv6_cl_cache_find(const rwkv6_device *device, const rwkv6_cl_key *key, rwkv6_cl_found *found);
 
-void rwkv6_cl_cache_store(const rwkv6_device *device, const rwkv6_cl_entry *entry);
+/* On a device with a cache_dir. Returns whether it is there now. */
+bool rwkv6_cl_cache_store(const rwkv6_device *device, const rwkv6_cl_entry *entry);
 
 #endif

@@ -4,6 +4,8 @@
  *   8  version of this layout   64  key.program        binary
  *  16  bytes of the log         96  checksum: SHA-256 of all bytes but these 32
  *  24  bytes of the binary          numbers have 8 bytes, the lowest first
+ *
+ * Magic and version are in these places in every layout.
  */
 #include "opencl/cache_entry.h"
 
@@ -56,12 +58,16 @@ static size_t stated_size(const unsigned char *bytes, size_t size) {
   return HEADER + (size_t)(log_size + binary_size);
 }
 
+bool rwkv6_cl_entry_of_other_layout(const unsigned char *bytes, size_t size) {
+  return size >= 16 && memcmp(bytes, MAGIC, 8) == 0 && get_number(bytes + 8) != VERSION;
+}
+
 size_t rwkv6_cl_entry_read(const unsigned char *bytes, size_t size, rwkv6_cl_entry *entry, const char **reason) {
   unsigned char sum[RWKV6_SHA256_BYTES];
   *reason = "no program of this library's cache";
   if (size < HEADER || memcmp(bytes, MAGIC, 8) != 0) return 0;
   *reason = "written by another version of the library";
-  if (get_number(bytes + 8) != VERSION) return 0;
+  if (rwkv6_cl_entry_of_other_layout(bytes, size)) return 0;
   *reason = "cut short";
   const size_t all = stated_size(bytes, size);
   if (!all) return 0;

@@ -28,6 +28,9 @@ typedef struct rwkv6_cl_entry {
 /* The bytes of an entry in allocated memory, NULL if there is none. */
 unsigned char *rwkv6_cl_entry_write(const rwkv6_cl_entry *entry, size_t *size, rwkv6_error *error);
 
+/* Whether `bytes` begin as an entry does that a library with another layout wrote. How long it is cannot be known. */
+bool rwkv6_cl_entry_of_other_layout(const unsigned char *bytes, size_t size);
+
 /* Reads the entry that `bytes` begin with. Returns how many bytes it has, or 0 with the reason in `reason` if they are no
  * entry, or not the one that was written. */
 size_t rwkv6_cl_entry_read(const unsigned char *bytes, size_t size, rwkv6_cl_entry *entry, const char **reason);

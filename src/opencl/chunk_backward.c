@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "opencl/chain.h"
 #include "opencl/chunk_forward.h"
 #include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
@@ -137,7 +138,7 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_workspace(&a, call, state->checkpoints_byte, state->units.checkpoints > 0);
   rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
   rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->units.carries > 0);
-  rwkv6_cl_arg_units(&a, &state->units);
+  rwkv6_cl_arg_units(&a, call, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
   return rwkv6_cl_launch_windows(call, &a, state->window, state->units.count * plan->problem.heads * state->geometry.tiles,
                                  state->units.longest, state->geometry.work_group, true, error);
@@ -148,7 +149,7 @@ static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *
   const backward_state *state = plan->state;
   const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem), dual = rwkv6_cl_dual_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
-  if (state->places.split)
+  if (state->places.split || call->chain->rehearsal)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   if (!status && state->places.split)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &dual, &state->units, &state->gradient_places, call, error);

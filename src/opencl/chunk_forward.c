@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "opencl/chain.h"
 #include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
 #include "opencl/segments.h"
@@ -151,7 +152,7 @@ static rwkv6_status enqueue_increments(const rwkv6_plan *plan, const rwkv6_cl_ch
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no checkpoints */
-  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_units(&a, call, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
   return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
@@ -168,7 +169,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
-  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_units(&a, call, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   return rwkv6_cl_launch_windows(call, &a, chunk->scan_window, scan_groups(&plan->problem, chunk), 1, chunk->work_group, false,
                                  error);
@@ -184,7 +185,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rw
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no sums */
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no decays */
   rwkv6_cl_arg_workspace(&a, call, checkpoints, true);
-  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_units(&a, call, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
   return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
@@ -203,7 +204,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   rwkv6_cl_arg_packed(&a, call, roles->final_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(&a, call, places->carry, units->carries > 0);
-  rwkv6_cl_arg_units(&a, units);
+  rwkv6_cl_arg_units(&a, call, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->out_scale);
   rwkv6_cl_arg_float(&a, roles->in_scale);
@@ -222,7 +223,7 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   const forward_state *state = plan->state;
   const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
-  if (state->places.split)
+  if (state->places.split || call->chain->rehearsal)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   if (!status) status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   return status;

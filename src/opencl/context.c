@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "opencl/cache.h"
-#include "opencl/rehearsal.h"
 
 cl_context rwkv6_cl_context(const rwkv6_device *device) {
   return device->cl->context;
@@ -31,6 +30,13 @@ static rwkv6_status retain_context(rwkv6_cl_device *cl_device, cl_context contex
   return code == CL_SUCCESS ? RWKV6_OK : rwkv6_cl_fail(error, code, "clRetainContext");
 }
 
+static bool init_lock(rwkv6_cl_device *cl_device) {
+  if (!rwkv6_mutex_init(&cl_device->lock)) return false;
+  if (rwkv6_condition_init(&cl_device->built)) return true;
+  rwkv6_mutex_destroy(&cl_device->lock);
+  return false;
+}
+
 /* Of a context of its own if `context` is NULL. */
 static rwkv6_status open_place(rwkv6_device *device, const rwkv6_cl_functions *cl, cl_context context,
                                const rwkv6_cl_place *place, rwkv6_error *error) {
@@ -38,7 +44,7 @@ static rwkv6_status open_place(rwkv6_device *device, const rwkv6_cl_functions *c
   if (!made) return RWKV6_OUT_OF_MEMORY;
   made->cl = cl;
   rwkv6_status status = context ? retain_context(made, context, place, error) : create_context(made, place, error);
-  if (!status && !rwkv6_mutex_init(&made->lock)) {
+  if (!status && !init_lock(made)) {
     cl->ReleaseContext(made->context);
     status = rwkv6_fail(error, RWKV6_OUT_OF_MEMORY, "out of host memory for a lock");
   }
@@ -72,14 +78,11 @@ void rwkv6_cl_device_close(rwkv6_device *device) {
   while (closing->programs) {
     rwkv6_cl_program *program = closing->programs;
     closing->programs = program->next;
-    closing->cl->ReleaseProgram(program->program);
-    free(program->name);
-    free(program->log);
-    free(program);
+    rwkv6_cl_program_free(closing, program);
   }
   rwkv6_cl_cache_free_given(closing->given);
-  rwkv6_cl_rehearsed_free(closing->rehearsed);
   closing->cl->ReleaseContext(closing->context);
+  rwkv6_condition_destroy(&closing->built);
   rwkv6_mutex_destroy(&closing->lock);
   free(closing);
   device->cl = NULL;

@@ -97,8 +97,8 @@ int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t 
  * Enqueues the launches of one kernel whose arguments are set but for the last three: first_step, last_step, first_group. With
  * `backward` the windows with the last steps come first.
  *
- * A rehearsal (rehearsal.h) launches the window past the end of every unit instead, on a small buffer of zeros: there a kernel
- * must not write anything, nor read more than the table of units, u and slots.
+ * A rehearsal (rehearsal.h) launches the window past the end of every unit instead, on a small buffer of zeros and with
+ * more work-groups than the plan has: there a kernel must not write anything, nor read more than u.
  */
 rwkv6_status rwkv6_cl_launch_windows(const rwkv6_cl_call *call, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
                                      int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error);

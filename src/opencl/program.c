@@ -56,7 +56,6 @@ static rwkv6_status compile(const rwkv6_device *device, const char *source, cons
   made->log = read_log(d, made->program, error);
   if (!made->log) return RWKV6_OUT_OF_MEMORY;
   if (code != CL_SUCCESS) return build_failed(device, code, made->name, made->log, error);
-  made->is_new = true;
   rwkv6_device_log(device, RWKV6_LOG_DEBUG, "compiled %s", made->name);
   return RWKV6_OK;
 }
@@ -72,6 +71,7 @@ static rwkv6_status load(const rwkv6_device *device, const request *want, rwkv6_
     const size_t size = strlen(found.entry.log) + 1;
     made->log = rwkv6_alloc(size, 1, "a build log", error);
     if (made->log) memcpy(made->log, found.entry.log, size);
+    made->in_cache = true;
     rwkv6_device_log(device, RWKV6_LOG_DEBUG, "from the cache: %s", made->name);
   } else {
     rwkv6_device_log(device, RWKV6_LOG_INFO, "the program in the cache cannot be used: %s: %s", made->name, why.message);
@@ -92,71 +92,99 @@ static rwkv6_status build(const rwkv6_device *device, const request *want, rwkv6
   return status;
 }
 
-static rwkv6_status build_and_list(rwkv6_device *device, const request *want, rwkv6_cl_program **program, rwkv6_error *error) {
-  rwkv6_cl_device *d = device->cl;
-  rwkv6_cl_program *made = rwkv6_alloc(1, sizeof *made, "a program", error);
-  if (!made) return RWKV6_OUT_OF_MEMORY;
-  made->name = make_name(want, error);
-  const rwkv6_status status = made->name ? build(device, want, made, error) : RWKV6_OUT_OF_MEMORY;
-  if (status) {
-    if (made->program) d->cl->ReleaseProgram(made->program);
-    free(made->name);
-    free(made->log);
-    free(made);
-    return status;
-  }
-  made->next = d->programs;
-  d->programs = made;
-  *program = made;
-  return RWKV6_OK;
-}
-
 static rwkv6_cl_program *find(const rwkv6_cl_device *d, const char *name) {
   rwkv6_cl_program *program = d->programs;
   while (program && strcmp(program->name, name) != 0) program = program->next;
   return program;
 }
 
-rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const char *const *names,
-                                  int count, rwkv6_cl_program **program, rwkv6_error *error) {
-  const request want = {file, options, names, count};
-  char *name = make_name(&want, error);
-  if (!name) return RWKV6_OUT_OF_MEMORY;
-  rwkv6_status status = RWKV6_OK;
-  rwkv6_mutex_lock(&device->cl->lock);
-  *program = find(device->cl, name);
-  if (!*program) status = build_and_list(device, &want, program, error);
-  rwkv6_mutex_unlock(&device->cl->lock);
-  free(name);
-  return status;
-}
-
-static void keep(const rwkv6_device *device, const rwkv6_cl_program *program) {
-  rwkv6_error error = RWKV6_ERROR_INIT;
-  rwkv6_cl_entry entry = {.key = program->key, .log = program->log};
-  unsigned char *binary;
-  if (rwkv6_cl_binary_get(device->cl, program->program, &binary, &entry.binary_size, &error)) {
-    rwkv6_device_log(device, RWKV6_LOG_INFO, "%s is not kept in the cache: %s", program->name, error.message);
-    return;
-  }
-  entry.binary = binary;
-  rwkv6_cl_cache_store(device, &entry);
-  free(binary);
-}
-
-/* Only one of the threads that come here gets a new program. NULL: there is none (left). */
-static const rwkv6_cl_program *take_new(rwkv6_cl_device *d) {
-  rwkv6_mutex_lock(&d->lock);
-  rwkv6_cl_program *program = d->programs;
-  while (program && !program->is_new) program = program->next;
-  if (program) program->is_new = false;
-  rwkv6_mutex_unlock(&d->lock);
+/* Under the lock. The program of that name, built, after waiting for the thread that builds it; NULL: there is none, or that
+ * thread could not. */
+static rwkv6_cl_program *find_built(rwkv6_cl_device *d, const char *name) {
+  rwkv6_cl_program *program;
+  while ((program = find(d, name)) && !program->is_built) rwkv6_condition_wait(&d->built, &d->lock);
   return program;
 }
 
-/* Outside of the lock: writing may take long. */
-void rwkv6_cl_programs_keep(rwkv6_device *device) {
-  if (!device->cl || !device->cache_dir) return;
-  for (const rwkv6_cl_program *program; (program = take_new(device->cl));)
-    if (program->has_key) keep(device, program);
+/* Under the lock. Puts a program to be built on the list, which takes over the name. */
+static rwkv6_cl_program *announce(rwkv6_cl_device *d, const request *want, char *name, rwkv6_error *error) {
+  rwkv6_cl_program *made = rwkv6_alloc(1, sizeof *made, "a program", error);
+  if (!made) return NULL;
+  made->name = name;
+  made->kernel_count = want->count;
+  memcpy(made->kernels, want->names, (size_t)want->count * sizeof *want->names);
+  made->next = d->programs;
+  d->programs = made;
+  return made;
+}
+
+static void take_off(rwkv6_cl_device *d, const rwkv6_cl_program *program) {
+  rwkv6_cl_program **link = &d->programs;
+  while (*link != program) link = &(*link)->next;
+  *link = program->next;
+}
+
+/* Of a program that was announced. Those that wait for it find it built, or gone and try for themselves. */
+static rwkv6_status build_announced(rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+  rwkv6_cl_device *d = device->cl;
+  const rwkv6_status status = build(device, want, made, error);
+  rwkv6_mutex_lock(&d->lock);
+  made->is_built = status == RWKV6_OK;
+  if (status) take_off(d, made);
+  rwkv6_condition_wake_all(&d->built);
+  rwkv6_mutex_unlock(&d->lock);
+  if (status) rwkv6_cl_program_free(d, made);
+  return status;
+}
+
+rwkv6_status rwkv6_cl_program_get(rwkv6_device *device, const char *file, const char *options, const char *const *names,
+                                  int count, rwkv6_cl_program **program, rwkv6_error *error) {
+  const request want = {file, options, names, count};
+  rwkv6_cl_program *made = NULL;
+  char *name = make_name(&want, error);
+  if (!name) return RWKV6_OUT_OF_MEMORY;
+  rwkv6_mutex_lock(&device->cl->lock);
+  *program = find_built(device->cl, name);
+  if (!*program) made = announce(device->cl, &want, name, error);
+  rwkv6_mutex_unlock(&device->cl->lock);
+  if (!made) free(name);
+  if (*program) return RWKV6_OK;
+  *program = made;
+  return made ? build_announced(device, &want, made, error) : RWKV6_OUT_OF_MEMORY;
+}
+
+rwkv6_cl_program *rwkv6_cl_program_next(rwkv6_cl_device *device, const rwkv6_cl_program *after) {
+  rwkv6_mutex_lock(&device->lock);
+  rwkv6_cl_program *program = after ? after->next : device->programs;
+  while (program && !program->is_built) program = program->next;
+  rwkv6_mutex_unlock(&device->lock);
+  return program;
+}
+
+rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object) {
+  rwkv6_mutex_lock(&device->lock);
+  rwkv6_cl_program *program = device->programs;
+  while (program && !(program->is_built && program->program == object)) program = program->next;
+  rwkv6_mutex_unlock(&device->lock);
+  return program;
+}
+
+uint64_t rwkv6_cl_program_rehearsed(rwkv6_cl_device *device, const rwkv6_cl_program *program) {
+  rwkv6_mutex_lock(&device->lock);
+  const uint64_t kernels = program->rehearsed;
+  rwkv6_mutex_unlock(&device->lock);
+  return kernels;
+}
+
+void rwkv6_cl_program_set_rehearsed(rwkv6_cl_device *device, rwkv6_cl_program *program, uint64_t kernels) {
+  rwkv6_mutex_lock(&device->lock);
+  program->rehearsed |= kernels;
+  rwkv6_mutex_unlock(&device->lock);
+}
+
+void rwkv6_cl_program_free(const rwkv6_cl_device *device, rwkv6_cl_program *program) {
+  if (program->program) device->cl->ReleaseProgram(program->program);
+  free(program->name);
+  free(program->log);
+  free(program);
 }

@@ -27,10 +27,8 @@ static rwkv6_status append(const rwkv6_device *device, const rwkv6_cl_program *p
 rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error) {
   rwkv6_status status = RWKV6_OK;
   size_t all = 0;
-  rwkv6_mutex_lock(&device->cl->lock);
-  for (const rwkv6_cl_program *program = device->cl->programs; program && !status; program = program->next)
+  for (const rwkv6_cl_program *program = NULL; !status && (program = rwkv6_cl_program_next(device->cl, program));)
     if (program->has_key) status = append(device, program, blob, capacity, &all, error);
-  rwkv6_mutex_unlock(&device->cl->lock);
   if (status) return status;
   *size = all;
   if (!blob || all <= capacity) return RWKV6_OK;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "opencl/chain.h"
 #include "opencl/host_run.h"
 #include "opencl/recurrent_forward.h"
 #include "opencl/sum_du.h"
@@ -70,14 +71,14 @@ static rwkv6_cl_arguments begin(const rwkv6_plan *plan, int kernel) {
 
 static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const backward_state *state = plan->state;
-  if (!state->units.checkpoints) return RWKV6_OK;
+  if (!state->units.checkpoints && !call->chain->rehearsal) return RWKV6_OK;
   rwkv6_cl_arguments a = begin(plan, STATES);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_K);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_V);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_W);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_INITIAL_STATE);
   rwkv6_cl_arg_workspace(&a, call, 0, true);
-  rwkv6_cl_arg_units(&a, &state->units);
+  rwkv6_cl_arg_units(&a, call, &state->units);
   return rwkv6_cl_launch_windows(call, &a, state->states_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, false, error);
 }
@@ -99,7 +100,7 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_workspace(&a, call, 0, state->units.checkpoints > 0);
   rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
   rwkv6_cl_arg_workspace(&a, call, state->carry_byte, state->units.carries > 0);
-  rwkv6_cl_arg_units(&a, &state->units);
+  rwkv6_cl_arg_units(&a, call, &state->units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
   return rwkv6_cl_launch_windows(call, &a, state->rows_window, state->geometry.groups, state->units.longest,
                                  state->geometry.work_group, true, error);

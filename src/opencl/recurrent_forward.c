@@ -71,7 +71,7 @@ static void set_arguments(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, co
   rwkv6_cl_arg_packed(a, call, roles->final_state);
   rwkv6_cl_arg_packed(a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(a, call, carry_byte, units->carries > 0);
-  rwkv6_cl_arg_units(a, units);
+  rwkv6_cl_arg_units(a, call, units);
   rwkv6_cl_arg_int(a, roles->dual);
   rwkv6_cl_arg_float(a, roles->out_scale);
   rwkv6_cl_arg_float(a, roles->in_scale);

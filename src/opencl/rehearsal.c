@@ -7,76 +7,95 @@
 #include "opencl/chain.h"
 #include "opencl/host_run.h"
 #include "plan.h"
+#include "quirks.h"
 
-#define LARGE_LAUNCH 65536
+#define LARGE_LAUNCH ((size_t)65536) /* work-items */
+
+/* Kernels of one program in this rehearsal. */
+typedef struct launched {
+  struct launched *next;
+  rwkv6_cl_program *program;
+  uint64_t kernels;
+} launched;
 
 struct rwkv6_cl_rehearsal {
   rwkv6_cl_device *device;
+  size_t least;           /* work-items of a launch */
   cl_command_queue queue; /* NULL: only find out whether there is anything to rehearse */
   bool needed;
-  rwkv6_cl_rehearsed *launched; /* in this rehearsal; theirs to keep once the queue is finished */
+  launched *launched; /* rehearsed once the queue is finished */
 };
 
-static cl_int describe(const rwkv6_cl_functions *cl, cl_kernel kernel, size_t global, rwkv6_cl_rehearsed *described) {
-  const rwkv6_cl_rehearsed none = {.large = global >= LARGE_LAUNCH};
-  *described = none;
-  const cl_int code = cl->GetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof described->program, &described->program, NULL);
+/* The program of a kernel, and the kernel as a bit of a set. */
+static cl_int describe(rwkv6_cl_device *d, cl_kernel kernel, rwkv6_cl_program **program, uint64_t *bit) {
+  cl_program object;
+  char name[64];
+  cl_int code = d->cl->GetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof object, &object, NULL);
+  if (code == CL_SUCCESS) code = d->cl->GetKernelInfo(kernel, CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL);
   if (code != CL_SUCCESS) return code;
-  return cl->GetKernelInfo(kernel, CL_KERNEL_FUNCTION_NAME, sizeof described->name, described->name, NULL);
+  *program = rwkv6_cl_program_of(d, object);
+  if (!*program) return CL_INVALID_PROGRAM;
+  int i = 0;
+  while (i < (*program)->kernel_count && strcmp((*program)->kernels[i], name) != 0) i++;
+  *bit = (uint64_t)1 << i;
+  return CL_SUCCESS;
 }
 
-static bool in_list(const rwkv6_cl_rehearsed *list, const rwkv6_cl_rehearsed *wanted) {
-  for (; list; list = list->next)
-    if (list->program == wanted->program && list->large == wanted->large && !strcmp(list->name, wanted->name)) return true;
-  return false;
+/* What of the program has been launched in this rehearsal; NULL: nothing. */
+static launched *find_launched(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program) {
+  launched *found = rehearsal->launched;
+  while (found && found->program != program) found = found->next;
+  return found;
 }
 
-static bool is_rehearsed(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_rehearsed *wanted) {
-  rwkv6_mutex_lock(&rehearsal->device->lock);
-  const bool found = in_list(rehearsal->device->rehearsed, wanted);
-  rwkv6_mutex_unlock(&rehearsal->device->lock);
-  return found || in_list(rehearsal->launched, wanted);
+static bool is_rehearsed(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program, uint64_t bit) {
+  const launched *found = find_launched(rehearsal, program);
+  const uint64_t kernels = rwkv6_cl_program_rehearsed(rehearsal->device, program) | (found ? found->kernels : 0);
+  return (kernels & bit) != 0;
+}
+
+/* False if there is no memory. */
+static bool take_down(rwkv6_cl_rehearsal *rehearsal, rwkv6_cl_program *program, uint64_t bit) {
+  launched *taken = find_launched(rehearsal, program);
+  if (!taken) {
+    taken = rwkv6_alloc(1, sizeof *taken, "the launches of a program", NULL);
+    if (!taken) return false;
+    taken->program = program;
+    taken->next = rehearsal->launched;
+    rehearsal->launched = taken;
+  }
+  taken->kernels |= bit;
+  return true;
 }
 
 cl_int rwkv6_cl_rehearse_launch(const rwkv6_cl_call *call, cl_kernel kernel, size_t global, size_t local) {
   rwkv6_cl_rehearsal *rehearsal = call->chain->rehearsal;
-  const rwkv6_cl_functions *cl = rehearsal->device->cl;
-  rwkv6_cl_rehearsed wanted;
-  const cl_int code = describe(cl, kernel, global, &wanted);
+  rwkv6_cl_program *program;
+  uint64_t bit;
+  const cl_int code = describe(rehearsal->device, kernel, &program, &bit);
   if (code != CL_SUCCESS) return code;
-  if (is_rehearsed(rehearsal, &wanted)) return CL_SUCCESS;
+  if (is_rehearsed(rehearsal, program, bit)) return CL_SUCCESS;
   rehearsal->needed = true;
   if (!rehearsal->queue) return CL_SUCCESS;
-  rwkv6_cl_rehearsed *kept = rwkv6_alloc(1, sizeof *kept, "a rehearsed launch", NULL);
-  if (!kept) return CL_OUT_OF_HOST_MEMORY;
-  *kept = wanted;
-  kept->next = rehearsal->launched;
-  rehearsal->launched = kept;
-  return cl->EnqueueNDRangeKernel(rehearsal->queue, kernel, 1, NULL, &global, &local, 0, NULL, NULL);
+  if (!take_down(rehearsal, program, bit)) return CL_OUT_OF_HOST_MEMORY;
+  if (global < rehearsal->least) global = (rehearsal->least + local - 1) / local * local;
+  return rehearsal->device->cl->EnqueueNDRangeKernel(rehearsal->queue, kernel, 1, NULL, &global, &local, 0, NULL, NULL);
 }
 
-void rwkv6_cl_rehearsed_free(rwkv6_cl_rehearsed *list) {
-  while (list) {
-    rwkv6_cl_rehearsed *next = list->next;
-    free(list);
-    list = next;
-  }
-}
-
-/* Runs through the plan's launches with `buffer` in the place of each tensor and of the workspace. */
+/* Runs through the plan's launches with `buffer` in the place of each tensor and of the workspace. There are no slots: what a
+ * launch has more of work-groups than the plan would look for theirs. */
 static rwkv6_status walk(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, cl_mem buffer, rwkv6_error *error) {
   rwkv6_cl_chain chain = {.cl = rehearsal->device->cl, .rehearsal = rehearsal};
   rwkv6_cl_call call = {.problem = &plan->problem, .workspace = buffer, .chain = &chain};
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++)
-    if (rwkv6_tensor_takes_part(&plan->problem, plan->operation, (rwkv6_tensor_id)id)) call.tensor[id].buffer = buffer;
+    if (id != RWKV6_TENSOR_SLOTS && rwkv6_tensor_takes_part(&plan->problem, plan->operation, (rwkv6_tensor_id)id))
+      call.tensor[id].buffer = buffer;
   return ((rwkv6_cl_state *)plan->state)->enqueue(plan, &call, error);
 }
 
-/* Kernels that are past the end of their units read u and, with a pool, slots at most. */
+/* Kernels that are past the end of their units read u at most. */
 static size_t read_bytes(const rwkv6_problem *problem) {
-  const size_t u = sizeof(float) * (size_t)(problem->heads * problem->key_dim);
-  const size_t slots = problem->pool_slots ? sizeof(int32_t) * (size_t)problem->sequences : 0;
-  return u > slots ? u : slots;
+  return sizeof(float) * (size_t)(problem->heads * problem->key_dim);
 }
 
 /* Zeros, so that no kernel reads what nobody has written. */
@@ -104,19 +123,20 @@ static rwkv6_status launch_on_queue(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehear
   return status;
 }
 
-/* Takes over what has been launched. */
-static void keep(rwkv6_cl_rehearsal *rehearsal) {
-  rwkv6_cl_rehearsed **end = &rehearsal->launched;
-  while (*end) end = &(*end)->next;
-  rwkv6_mutex_lock(&rehearsal->device->lock);
-  *end = rehearsal->device->rehearsed;
-  rehearsal->device->rehearsed = rehearsal->launched;
-  rwkv6_mutex_unlock(&rehearsal->device->lock);
+/* `are_complete`: the programs' from now on. */
+static void end_launches(rwkv6_cl_rehearsal *rehearsal, bool are_complete) {
+  while (rehearsal->launched) {
+    launched *ended = rehearsal->launched;
+    rehearsal->launched = ended->next;
+    if (are_complete) rwkv6_cl_program_set_rehearsed(rehearsal->device, ended->program, ended->kernels);
+    free(ended);
+  }
 }
 
 rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
   rwkv6_cl_device *d = plan->device->cl;
-  rwkv6_cl_rehearsal rehearsal = {.device = d};
+  const bool by_size = rwkv6_quirk_with(&plan->device->info, RWKV6_QUIRK_COMPILES_BY_SIZE) != NULL;
+  rwkv6_cl_rehearsal rehearsal = {.device = d, .least = by_size ? LARGE_LAUNCH : 0};
   rwkv6_status status = walk(plan, &rehearsal, NULL, error);
   if (status || !rehearsal.needed) return status;
   cl_int code;
@@ -124,9 +144,6 @@ rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
   if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clCreateCommandQueue");
   status = launch_on_queue(plan, &rehearsal, error);
   d->cl->ReleaseCommandQueue(rehearsal.queue);
-  if (status)
-    rwkv6_cl_rehearsed_free(rehearsal.launched);
-  else
-    keep(&rehearsal);
+  end_launches(&rehearsal, status == RWKV6_OK);
   return status;
 }

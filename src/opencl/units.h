@@ -36,6 +36,6 @@ rwkv6_status rwkv6_cl_units_make(const rwkv6_device *device, const rwkv6_problem
 void rwkv6_cl_units_release(const rwkv6_device *device, rwkv6_cl_units *units);
 
 /* The two arguments `units, batch` of every kernel. */
-void rwkv6_cl_arg_units(rwkv6_cl_arguments *arguments, const rwkv6_cl_units *units);
+void rwkv6_cl_arg_units(rwkv6_cl_arguments *arguments, const rwkv6_cl_call *call, const rwkv6_cl_units *units);
 
 #endif

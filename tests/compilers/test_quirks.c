@@ -33,7 +33,7 @@ static void test_table(void **state) {
   assert_int_equal(effect_of("Intel Gen OCL Driver", "Intel(R) HD Graphics", "1.3"), RWKV6_QUIRK_REFUSE);
   assert_int_equal(effect_of("Oclgrind", "Oclgrind Simulator", "Oclgrind 21.10"), RWKV6_QUIRK_SIMULATOR);
   assert_int_equal(effect_of("Portable Computing Language", "pthread-skylake", "3.1+debian"), RWKV6_QUIRK_NOTE);
-  assert_int_equal(effect_of("Portable Computing Language", "pthread-skylake", "5.0"), NONE);
+  assert_int_equal(effect_of("Portable Computing Language", "pthread-skylake", "5.0"), RWKV6_QUIRK_COMPILES_BY_SIZE);
   assert_int_equal(effect_of("NVIDIA CUDA", "NVIDIA H100", "550.54"), NONE);
   assert_int_equal(effect_of("Intel(R) OpenCL Graphics", "Intel(R) Arc(TM) A770", "23.35.27191"), NONE);
   assert_int_equal(effect_of("CLOVER", "x", "1"), RWKV6_QUIRK_REFUSE);

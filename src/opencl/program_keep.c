@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs into the cache, once a rehearsal of their kernels is complete: before that, a driver that compiles at first launches
+ * would hand out half a program. PoCL 3.1 does not add to a binary that it has handed out, so there is one chance.
+ */
+#include <stdlib.h>
+
+#include "opencl/binary.h"
+#include "opencl/cache.h"
+
+static void keep(const rwkv6_device *device, const rwkv6_cl_program *program) {
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_cl_entry entry = {.key = program->key, .log = program->log};
+  unsigned char *binary;
+  if (rwkv6_cl_binary_get(device->cl, program->program, &binary, &entry.binary_size, &error)) {
+    rwkv6_device_log(device, RWKV6_LOG_INFO, "%s is not kept in the cache: %s", program->name, error.message);
+    return;
+  }
+  entry.binary = binary;
+  if (rwkv6_cl_cache_store(device, &entry)) rwkv6_device_log(device, RWKV6_LOG_DEBUG, "kept in the cache: %s", program->name);
+  free(binary);
+}
+
+/* Whether the program is to be kept: only one of the threads that come here hears so. */
+static bool take(rwkv6_cl_device *d, rwkv6_cl_program *program) {
+  rwkv6_mutex_lock(&d->lock);
+  const bool is_new = !program->in_cache && program->rehearsed;
+  if (is_new) program->in_cache = true;
+  rwkv6_mutex_unlock(&d->lock);
+  return is_new;
+}
+
+void rwkv6_cl_programs_keep(rwkv6_device *device) {
+  rwkv6_cl_device *d = device->cl;
+  if (!d || !device->cache_dir) return;
+  for (rwkv6_cl_program *program = NULL; (program = rwkv6_cl_program_next(d, program));)
+    if (program->has_key && take(d, program)) keep(device, program);
+}
