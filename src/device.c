@@ -255,6 +255,10 @@ void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items) {
   device->work_group = work_items;
 }
 
+void rwkv6_device_set_cache_limit(rwkv6_device *device, uint64_t bytes) {
+  device->cache_limit = bytes;
+}
+
 void rwkv6_device_emulate_engines(rwkv6_device *device, bool emulate) {
   device->emulates_engines = emulate;
 }

@@ -43,6 +43,8 @@ void rwkv6_device_log_text(const rwkv6_device *device, rwkv6_log_level level, co
 void rwkv6_device_set_launch_budget(rwkv6_device *device, double milliseconds);
 void rwkv6_device_set_work_group(rwkv6_device *device, size_t work_items);
 void rwkv6_device_emulate_engines(rwkv6_device *device, bool emulate);
+/* For tests: bytes that the files of its cache may have together. */
+void rwkv6_device_set_cache_limit(rwkv6_device *device, uint64_t bytes);
 
 /* What OpenCL support gives the rest of the library; opencl_absent.c answers where it is compiled out. */
 

@@ -248,7 +248,8 @@ RWKV6_API rwkv6_status rwkv6_device_save_programs(rwkv6_device *device, void *bl
 
 /**
  * Takes the programs of such a blob that are for this device, driver and version of the library; plans made from now on look
- * among them before they look on disk and before they compile. Other programs are passed over and are no error.
+ * among them before they look on disk and before they compile. Other programs are passed over and are no error; a blob of a
+ * library that writes them in another layout is passed over as a whole.
  *
  * A blob is checked against accidents, not against an attacker: load only what you would run.
  *

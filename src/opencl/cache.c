@@ -50,10 +50,15 @@ static bool add_device(rwkv6_sha256 *sha, const rwkv6_cl_device *d) {
 }
 
 bool rwkv6_cl_cache_key(const rwkv6_device *device, const char *options, const char *source, rwkv6_cl_key *key) {
+  return rwkv6_cl_cache_key_of(device, rwkv6_version(), options, source, key);
+}
+
+bool rwkv6_cl_cache_key_of(const rwkv6_device *device, const char *version, const char *options, const char *source,
+                           rwkv6_cl_key *key) {
   rwkv6_sha256 sha;
   rwkv6_sha256_begin(&sha);
   rwkv6_sha256_add_text(&sha, "rwkv6cl program");
-  rwkv6_sha256_add_text(&sha, rwkv6_version());
+  rwkv6_sha256_add_text(&sha, version);
   if (!add_device(&sha, device->cl)) return false;
   rwkv6_sha256_end(&sha, key->device);
   rwkv6_sha256_begin(&sha);

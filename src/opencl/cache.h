@@ -26,6 +26,10 @@ typedef struct rwkv6_cl_found {
 /* What a program of this source and these options is called on this device. False: the device does not say what it is. */
 bool rwkv6_cl_cache_key(const rwkv6_device *device, const char *options, const char *source, rwkv6_cl_key *key);
 
+/* The same for a library of that version. */
+bool rwkv6_cl_cache_key_of(const rwkv6_device *device, const char *version, const char *options, const char *source,
+                           rwkv6_cl_key *key);
+
 /* The caller frees found->bytes. */
 bool rwkv6_cl_cache_find(const rwkv6_device *device, const rwkv6_cl_key *key, rwkv6_cl_found *found);
 

@@ -40,10 +40,11 @@ static bool is_ours(const rwkv6_cl_key *ours, const rwkv6_cl_entry *entry) {
   return memcmp(ours->device, entry->key.device, sizeof ours->device) == 0;
 }
 
+/* Where another layout begins the rest is passed over: how long its programs are cannot be known. */
 static rwkv6_status check(const unsigned char *blob, size_t size, rwkv6_error *error) {
   rwkv6_cl_entry entry;
   const char *reason;
-  for (size_t at = 0; at < size;) {
+  for (size_t at = 0; at < size && !rwkv6_cl_entry_of_other_layout(blob + at, size - at);) {
     const size_t read = rwkv6_cl_entry_read(blob + at, size - at, &entry, &reason);
     if (!read)
       return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
@@ -73,6 +74,7 @@ static rwkv6_status add_all(const rwkv6_cl_key *ours, const unsigned char *blob,
   const char *reason;
   rwkv6_status status = RWKV6_OK;
   for (size_t at = 0, read; at < size && !status; at += read) {
+    if (rwkv6_cl_entry_of_other_layout(blob + at, size - at)) break;
     read = rwkv6_cl_entry_read(blob + at, size - at, &entry, &reason);
     if (!is_ours(ours, &entry)) continue;
     status = add(list, blob + at, read, error);

@@ -261,6 +261,11 @@ static void test_keys(void **unused) {
   fake_opencl_set_text(0);
   find_key(device, "-DA", "source", again);
   assert_memory_equal(again, name[0], sizeof again);
+  rwkv6_cl_key key;
+  assert_true(rwkv6_cl_cache_key_of(device, rwkv6_version(), "-DA", "source", &key));
+  assert_memory_equal(key.program, name[0], sizeof key.program);
+  assert_true(rwkv6_cl_cache_key_of(device, "0.0.1", "-DA", "source", &key));
+  assert_memory_not_equal(key.program, name[0], sizeof key.program);
   for (int i = 0; i < count; i++)
     for (int j = 0; j < i; j++)
       if (memcmp(name[i], name[j], sizeof name[i]) == 0) fail_msg("keys %d and %d are the same", i, j);

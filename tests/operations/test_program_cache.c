@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "device.h"
 #include "devices.h"
 #include "opencl/cache_entry.h"
 #include "quirks.h"
@@ -279,6 +281,51 @@ static void test_full_disk(void **state) {
   assert_int_equal(files, 0);
 }
 
+static void write_old_file(const char *name, size_t size) {
+  char path[256];
+  const struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
+  unsigned char *bytes = calloc(size, 1);
+  assert_non_null(bytes);
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  write_file(path, bytes, size);
+  free(bytes);
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static story life_within(uint64_t limit) {
+  float o[TOKENS * DIM];
+  story told;
+  rwkv6_device *device = open_device(0, folder, &told);
+  rwkv6_device_set_cache_limit(device, limit);
+  run(device, 1, o);
+  rwkv6_device_close(&device);
+  return told;
+}
+
+/* What is stored pushes out what is oldest. */
+static void test_size_limit(void **state) {
+  (void)state;
+  char path[256];
+  enum { LIMIT = 16 << 20 };
+  assert_int_equal(mkdir(folder, 0700), 0);
+  write_old_file("old.program", LIMIT - 1);
+  write_old_file("other", 10);
+  const story told = life_within(LIMIT);
+  expect(&told, programs[0], 0, NULL);
+  snprintf(path, sizeof path, "%s/other", folder);
+  assert_int_equal(unlink(path), 0);
+  find_file(programs[0], path, sizeof path);
+  assert_null(strstr(path, "old.program"));
+}
+
+/* A program that would take more than a quarter of the cache is not kept, and the log says so. */
+static void test_large_programs(void **state) {
+  (void)state;
+  const story told = life_within(400);
+  expect(&told, programs[0], 0, "allowed: a quarter of the cache, 100");
+  assert_int_equal(rmdir(folder) == 0 || access(folder, F_OK) != 0, 1);
+}
+
 static void test_blob(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
@@ -315,6 +362,10 @@ static void test_blob(void **state) {
     blob[size - 1] ^= 1;
     assert_int_equal(rwkv6_device_load_programs(device, blob, size, &taken, &error), RWKV6_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "damaged"));
+    blob[8]++; /* the version of the layout */
+    taken = 1;
+    assert_int_equal(rwkv6_device_load_programs(device, blob, size, &taken, &error), RWKV6_OK);
+    assert_int_equal(taken, 0);
     run(device, 1, again);
     expect(&told, programs[i], 0, NULL);
     rwkv6_device_close(&device);
@@ -388,7 +439,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       IN_FOLDER(test_found_again),      IN_FOLDER(test_damaged_files), IN_FOLDER(test_wrong_programs),
       IN_FOLDER(test_unusable_folders), IN_FOLDER(test_full_disk),     IN_FOLDER(test_blob),
-      IN_FOLDER(test_foreign_blob),     IN_FOLDER(test_threads),
+      IN_FOLDER(test_foreign_blob),     IN_FOLDER(test_threads),       IN_FOLDER(test_size_limit),
+      IN_FOLDER(test_large_programs),
   };
   const int failed = cmocka_run_group_tests_name("program cache with drivers", tests, count_programs, NULL);
   test_devices_close(&devices);
