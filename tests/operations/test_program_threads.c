@@ -193,13 +193,11 @@ static void test_kept_when_rehearsed(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
     begin(i);
-    const int before = count_files();
     before_launch = while_rehearsed;
     assert_int_equal(make_plan(12, 1), RWKV6_OK);
     assert_null(before_launch);
     assert_int_equal(other_status, RWKV6_OK);
-    assert_int_equal(files, before);
-    assert_true(count_files() > before);
+    assert_true(files < count_files()); /* programs that are too much for the driver are kept at once: they are not launched */
     assert_int_equal(kept_count, count_files());
     assert_int_equal(kept_count, compiled_count);
     end();
