@@ -10,30 +10,39 @@ typedef struct conform_specialization {
   int32_t key_dim, value_dim;
   rwkv6_dtype dtype, w_dtype;
   rwkv6_decay decay;
+  int64_t chunk_length; /* 0: automatic */
+  int32_t work_group;   /* as in a case; 0: what kernels prefer */
 } conform_specialization;
 
-#define CONFORM_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3)
+#define CONFORM_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3 * 2)
 
+/* In each extent every two of K, V, type, type of w, decay form, whether there is an explicit chunk length and whether
+ * work-groups are small meet in each combination of their values, but where it is said. */
 typedef enum conform_extent {
-  /* 9, in which each two of type, decay form, K and V meet in each combination of three values */
-  CONFORM_QUICK,
-  /* 24, in which each two of K, V, type, type of w and decay form meet in each combination of their values, K with V excepted:
-   * 24 of their 64 pairs occur, K = V among them */
-  CONFORM_PAIRWISE,
-  CONFORM_FULL /* every combination */
+  CONFORM_QUICK,    /* 10, with three values of K and V */
+  CONFORM_PAIRWISE, /* 2 x 24, with eight values of K and V, of whose 64 pairs 24 occur, K = V among them */
+  CONFORM_FULL /* 2 x 960: every combination of the first five, as it is and with a chunk length, smaller work-groups or both */
 } conform_extent;
 
 size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]);
 const char *conform_specialization_name(const conform_specialization *specialization, char text[96]);
 
-/* Cases of a specialization that an extent takes. */
-#define CONFORM_CASES 8
+typedef struct conform_selected {
+  conform_case test;
+  size_t specialization; /* its number in conform_select_specializations */
+} conform_selected;
 
 /*
- * Case number `index` of a specialization, the same at each call with the same seed. `work` bounds tokens * heads * K * V. Few
- * have an explicit chunk length, as programs are compiled for it: each from 1 to 16 occurs, in CONFORM_QUICK one.
+ * The cases of an extent, by specialization, the same for the same seed; returns their number, and the caller frees them. Every
+ * two values of all that a case is made of (but its seed) meet in one of them: distribution with length, strides with
+ * sequences, the presence of each optional tensor with each of the others, and so on. `work` bounds tokens * heads * K * V of
+ * each, and pairs that are more are left out. From CONFORM_LEAST_WORK_OF_LONG on there are long cases in addition, beyond that
+ * bound.
  */
-conform_case conform_select_case(const conform_specialization *specialization, int64_t index, conform_extent extent,
-                                 uint64_t seed, double work);
+size_t conform_select_cases(conform_extent extent, uint64_t seed, double work, conform_selected **cases);
+
+/* Enough for every pair of values in any extent. */
+#define CONFORM_WORK 2e6
+#define CONFORM_LEAST_WORK_OF_LONG 1e5
 
 #endif

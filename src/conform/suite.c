@@ -2,16 +2,13 @@
 #include "conform/suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conform/golden.h"
 #include "conform/repeated.h"
 #include "plan.h"
 #include "quirks.h"
-
-/* tokens * heads * K * V of a case, at most. */
-#define WORK 4e6
-#define QUICK_WORK 1e6
 
 typedef struct walk {
   rwkv6_device *device;
@@ -44,7 +41,7 @@ bool conform_is_operation(const char *text) {
  */
 
 static double work_of(const walk *w) {
-  const double work = w->options->extent == CONFORM_QUICK ? QUICK_WORK : WORK;
+  const double work = w->options->extent == CONFORM_QUICK ? CONFORM_WORK : 2 * CONFORM_WORK;
   if (rwkv6_quirk_with(w->info, RWKV6_QUIRK_SIMULATOR)) return work / 1000;
   return rwkv6_quirk_with(w->info, RWKV6_QUIRK_SLOW) ? work / 8 : work;
 }
@@ -161,16 +158,15 @@ static void check_case(walk *w, const conform_case *test) {
  */
 
 static void check_selection(walk *w) {
-  static conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS];
   const conform_options *options = w->options;
-  const size_t count = conform_select_specializations(options->extent, selected);
-  for (size_t i = (size_t)options->part; i < count; i += (size_t)options->parts) {
-    if (options->has_dtype && selected[i].dtype != options->dtype) continue;
-    for (int64_t index = 0; index < CONFORM_CASES; index++) {
-      const conform_case test = conform_select_case(&selected[i], index, options->extent, options->seed, work_of(w));
-      check_case(w, &test);
-    }
+  conform_selected *selected;
+  const size_t count = conform_select_cases(options->extent, options->seed, work_of(w), &selected);
+  for (size_t i = 0; i < count; i++) {
+    if (selected[i].specialization % (size_t)options->parts != (size_t)options->part) continue;
+    if (options->has_dtype && selected[i].test.dtype != options->dtype) continue;
+    check_case(w, &selected[i].test);
   }
+  free(selected);
 }
 
 static void tell_golden(walk *w, const conform_subject *subject, const char *name, const char *message) {

@@ -2,6 +2,8 @@
 /* Chunk mode where sequences are split into segments: segment lengths x chunk lengths. OpenCL devices only. */
 #include <stdio.h>
 
+#include <stdlib.h>
+
 #include "conform/selection.h"
 #include "each.h"
 
@@ -114,18 +116,18 @@ static void test_automatic_segments(void **state) {
 /* Chunk lengths that a selection asks for and every portable kernel refuses would be tested nowhere. */
 static void test_selected_chunk_lengths(void **state) {
   (void)state;
-  static conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS];
   for (int extent = CONFORM_QUICK; extent <= CONFORM_FULL; extent++) {
-    const size_t count = conform_select_specializations((conform_extent)extent, selected);
-    for (size_t i = 0; i < count * CONFORM_CASES; i++) {
-      const conform_case test =
-          conform_select_case(&selected[i / CONFORM_CASES], (int64_t)(i % CONFORM_CASES), (conform_extent)extent, 1, 1e4);
+    conform_selected *selected;
+    const size_t count = conform_select_cases((conform_extent)extent, 1, 1e4, &selected);
+    for (size_t i = 0; i < count; i++) {
+      const conform_case test = selected[i].test;
       const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
       for (int operation = 0; operation < (test.decay == RWKV6_DECAY_FACTOR ? 1 : 2) && test.chunk_length; operation++)
         if (!conform_variants(devices.device[0], &test, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, variants))
           fail_msg("K = %d, V = %d: no variant takes chunk length %d", (int)test.key_dim, (int)test.value_dim,
                    (int)test.chunk_length);
     }
+    free(selected);
   }
 }
 
