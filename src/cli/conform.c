@@ -98,9 +98,9 @@ static cli_exit run(const cli_conform_options *options) {
   now.options = options;
   if (options->suite.golden && !can_read_golden(options->suite.golden)) return CLI_EXIT_REFUSED;
   if (options->suite.one && !is_legal(options->suite.one)) return CLI_EXIT_REFUSED;
-  if (!cli_conform_begin(&now.report, options)) return CLI_EXIT_FAILED;
+  if (!cli_conform_begin(&now.report, options)) return CLI_EXIT_REFUSED;
   cli_exit result = check(&now);
-  if (!cli_conform_end(&now.report) && !result) result = CLI_EXIT_FAILED;
+  if (!cli_conform_end(&now.report) && !result) result = CLI_EXIT_REFUSED;
   if (!result && !now.results) {
     cli_complain("conform: nothing to check: no variant takes what was asked for");
     return CLI_EXIT_REFUSED;

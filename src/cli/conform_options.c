@@ -54,9 +54,7 @@ static cli_exit usage(const char *problem, const char *value) {
 }
 
 static cli_exit set_seed(const char *text, uint64_t *seed) {
-  char *end;
-  *seed = strtoull(text, &end, 10);
-  return end != text && !*end ? CLI_EXIT_OK : usage("--seed must be a number, not", text);
+  return conform_seed_parse(text, seed) ? CLI_EXIT_OK : usage("--seed must be a number from 0 to 2^64 - 1, not", text);
 }
 
 /* "2/4": the second of four parts. */

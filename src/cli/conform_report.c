@@ -46,7 +46,9 @@ static void begin_json(cli_conform_report *report) {
   cli_json_string(&report->json, report->json.root, "extent", extent_name(report->options));
   cli_json_number(&report->json, report->json.root, "part", (double)suite->part + 1);
   cli_json_number(&report->json, report->json.root, "parts", (double)suite->parts);
-  cli_json_number(&report->json, report->json.root, "seed", (double)suite->seed);
+  char seed[24]; /* numbers of JSON are not exact beyond 2^53 */
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)suite->seed);
+  cli_json_string(&report->json, report->json.root, "seed", seed);
   report->devices = cli_json_array(&report->json, report->json.root, "devices");
 }
 
@@ -119,10 +121,21 @@ static void keep(cli_conform_report *report, const conform_result *result) {
   report->number++;
 }
 
+/* Each line of a text as a comment of TAP. */
+static void print_comment(const char *before, const char *text) {
+  for (const char *line = text; *line;) {
+    const size_t length = strcspn(line, "\n");
+    printf("# %s%.*s\n", line == text ? before : "", (int)length, line);
+    line += length + (line[length] == '\n');
+  }
+}
+
 static void tell_tap(const cli_conform_report *report, const cli_conform_record *record) {
   printf("%s %zu - %s %s %s: %s\n", record->right ? "ok" : "not ok", report->number, report->info->id, record->operation,
          record->variant, record->text);
-  if (!record->right) printf("# %s\n# again with: %s\n", record->message, record->command);
+  if (record->right) return;
+  print_comment("", record->message);
+  print_comment("again with: ", record->command);
 }
 
 void cli_conform_result(void *user, const conform_result *result) {
@@ -253,11 +266,7 @@ static void free_records(cli_conform_report *report) {
 }
 
 static void end_tap(const cli_conform_report *report, double seconds) {
-  for (const char *line = report->log; line && *line;) {
-    const size_t length = strcspn(line, "\n");
-    printf("# %.*s\n", (int)length, line);
-    line += length + (line[length] == '\n');
-  }
+  if (report->log) print_comment("", report->log);
   printf("# %s: %zu results, %zu failed, %.1f s\n", report->info->id, report->count, report->failed, seconds);
 }
 

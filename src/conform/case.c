@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "conform/case.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,83 +46,94 @@ const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE
   return text;
 }
 
-static bool parse_name(const char *value, const char *const *names, int *found) {
-  for (int i = 0; names[i]; i++) {
-    if (strcmp(value, names[i])) continue;
-    *found = i;
-    return true;
-  }
+static bool find_name(const char *value, const char *const *names, int64_t *found) {
+  for (*found = 0; names[*found]; ++*found)
+    if (!strcmp(value, names[*found])) return true;
   return false;
 }
 
 static bool parse_integer(const char *value, int64_t low, int64_t high, int64_t *found) {
   char *end;
+  errno = 0;
   *found = strtoll(value, &end, 10);
-  return end != value && !*end && *found >= low && *found <= high;
+  return end != value && !*end && !errno && *found >= low && *found <= high;
 }
 
-/* Words whose value is a name. Returns 1 if understood, 0 if the value is wrong, -1 if the key is none of these. */
-static int parse_named(conform_case *test, const char *key, const char *value) {
-  int found = 0;
-  if (!strcmp(key, "dtype") || !strcmp(key, "w")) {
-    if (!parse_name(value, dtype_names, &found)) return 0;
-    *(*key == 'w' ? &test->w_dtype : &test->dtype) = (rwkv6_dtype)found;
-  } else if (!strcmp(key, "decay")) {
-    if (!parse_name(value, decay_names, &found)) return 0;
-    test->decay = (rwkv6_decay)found;
-  } else if (!strcmp(key, "dist")) {
-    if (!parse_name(value, distribution_names, &found)) return 0;
-    test->distribution = (conform_distribution)found;
-  } else if (!strcmp(key, "strides")) {
-    if (!parse_name(value, strides_names, &found)) return 0;
-    test->strides = (conform_strides)found;
-  } else if (!strcmp(key, "memory")) {
-    if (!parse_name(value, memory_names, &found)) return 0;
-    test->host = found != 0;
-  } else {
-    return -1;
-  }
-  return 1;
-}
+/* Keys with the values that they may have: one of `names`, or an integer from `low` to `high`. What the library itself refuses
+ * with a better message is left to it. */
+static const struct key {
+  const char *name;
+  const char *const *names;
+  int64_t low, high;
+  size_t at, size;
+} keys[] = {
+#define AT(field) offsetof(conform_case, field), sizeof(((conform_case *)NULL)->field)
+    {"n", NULL, 1, CONFORM_MAX_SEQUENCES, AT(sequences)},
+    {"t", NULL, 0, INT32_MAX, AT(length)},
+    {"ragged", NULL, 0, 1, AT(ragged)},
+    {"h", NULL, 1, INT32_MAX, AT(heads)},
+    {"k", NULL, 1, INT32_MAX, AT(key_dim)},
+    {"v", NULL, 1, INT32_MAX, AT(value_dim)},
+    {"dtype", dtype_names, 0, 0, AT(dtype)},
+    {"w", dtype_names, 0, 0, AT(w_dtype)},
+    {"decay", decay_names, 0, 0, AT(decay)},
+    {"dist", distribution_names, 0, 0, AT(distribution)},
+    {"strides", strides_names, 0, 0, AT(strides)},
+    {"reverse", NULL, 0, 1, AT(reverse)},
+    {"optional", NULL, 0, CONFORM_ALL_OPTIONAL, AT(optional)},
+    {"chunk", NULL, 0, INT32_MAX, AT(chunk_length)},
+    {"segment", NULL, -1, INT32_MAX, AT(segment_length)},
+    {"memory", memory_names, 0, 0, AT(host)},
+    {"group", NULL, 0, INT32_MAX, AT(work_group)},
+#undef AT
+};
 
-static bool parse_number(conform_case *test, const char *key, const char *value) {
-  int64_t number = 0;
-  if (!strcmp(key, "scale")) {
-    char *end;
-    test->scale = strtod(value, &end);
-    return end != value && !*end;
-  }
-  if (!strcmp(key, "seed")) {
-    char *end;
-    test->seed = strtoull(value, &end, 10);
-    return end != value && !*end;
-  }
-  if (!parse_integer(value, -1, INT32_MAX, &number)) return false;
-  if (!strcmp(key, "n"))
-    test->sequences = number;
-  else if (!strcmp(key, "t"))
-    test->length = number;
-  else if (!strcmp(key, "ragged"))
-    test->ragged = number != 0;
-  else if (!strcmp(key, "h"))
-    test->heads = number;
-  else if (!strcmp(key, "k"))
-    test->key_dim = (int32_t)number;
-  else if (!strcmp(key, "v"))
-    test->value_dim = (int32_t)number;
-  else if (!strcmp(key, "reverse"))
-    test->reverse = number != 0;
-  else if (!strcmp(key, "optional"))
-    test->optional = (uint32_t)number;
-  else if (!strcmp(key, "chunk"))
-    test->chunk_length = number;
-  else if (!strcmp(key, "segment"))
-    test->segment_length = number;
-  else if (!strcmp(key, "group"))
-    test->work_group = (int32_t)number;
+static void store(conform_case *test, const struct key *key, int64_t value) {
+  unsigned char *to = (unsigned char *)test + key->at;
+  const int32_t narrow = (int32_t)value;
+  const bool truth = value != 0;
+  if (key->size == sizeof value)
+    memcpy(to, &value, sizeof value);
+  else if (key->size == sizeof narrow)
+    memcpy(to, &narrow, sizeof narrow);
   else
-    return false;
-  return true;
+    memcpy(to, &truth, sizeof truth);
+}
+
+static bool parse_scale(const char *value, double *scale) {
+  char *end;
+  *scale = strtod(value, &end);
+  return end != value && !*end && isfinite(*scale);
+}
+
+bool conform_seed_parse(const char *text, uint64_t *seed) {
+  char *end;
+  errno = 0;
+  *seed = strtoull(text, &end, 10);
+  return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
+static bool parse_word(conform_case *test, const char *name, const char *value) {
+  if (!strcmp(name, "scale")) return parse_scale(value, &test->scale);
+  if (!strcmp(name, "seed")) return conform_seed_parse(value, &test->seed);
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    int64_t found;
+    if (strcmp(name, keys[i].name)) continue;
+    if (keys[i].names ? !find_name(value, keys[i].names, &found) : !parse_integer(value, keys[i].low, keys[i].high, &found))
+      return false;
+    store(test, &keys[i], found);
+    return true;
+  }
+  return false;
+}
+
+/* Elements of the largest tensor that a case may have: more is what `--huge` is for. */
+#define MOST_ELEMENTS 0x1p30
+
+static bool is_too_large(const conform_case *test) {
+  const double heads = (double)test->sequences * (double)test->heads;
+  const double largest = fmax(test->key_dim, test->value_dim), state = (double)test->key_dim * test->value_dim;
+  return heads * fmax(state, (double)test->length * largest) > MOST_ELEMENTS;
 }
 
 bool conform_case_parse(const char *text, conform_case *test, char wrong[64]) {
@@ -132,8 +146,8 @@ bool conform_case_parse(const char *text, conform_case *test, char wrong[64]) {
     char *value = strchr(word, '=');
     if (!value) return false;
     *value++ = 0;
-    const int named = parse_named(test, word, value);
-    if (!named || (named < 0 && !parse_number(test, word, value))) return false;
+    if (!parse_word(test, word, value)) return false;
   }
-  return test->sequences >= 1 && test->sequences <= CONFORM_MAX_SEQUENCES;
+  snprintf(wrong, 64, "a case of more than 2^30 elements");
+  return !is_too_large(test);
 }

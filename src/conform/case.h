@@ -64,6 +64,9 @@ const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE
 /* Reads such a line; what it does not name stays as it is. False and the offending word in `wrong` if it cannot. */
 bool conform_case_parse(const char *text, conform_case *test, char wrong[64]);
 
+/* Digits and nothing else, below 2^64. */
+bool conform_seed_parse(const char *text, uint64_t *seed);
+
 const char *conform_decay_name(rwkv6_decay decay);
 
 #endif

@@ -43,9 +43,17 @@ unsigned conform_checks_of(const rwkv6_device_info *info, const conform_case *te
 bool conform_check(const conform_subject *subject, conform_trial *trial, unsigned checks, conform_values *first,
                    conform_message *message);
 
-/* The outputs of two variants agree: chunk = recurrent. `arithmetic` is the less exact one of the two. */
-bool conform_check_agree(const conform_trial *trial, rwkv6_arithmetic arithmetic, const conform_values *one,
-                         const conform_values *other, conform_message *message);
+/*
+ * The outputs of two variants agree: chunk = recurrent. Each may be off by its own tolerance, and the two errors know nothing
+ * of each other: together they are the root of the sum of squares, which two that are off in opposite directions exceed.
+ */
+typedef struct conform_outcome {
+  const rwkv6_variant *variant;
+  conform_values values;
+} conform_outcome;
+
+bool conform_check_agree(const conform_trial *trial, const conform_outcome *one, const conform_outcome *other,
+                         conform_message *message);
 
 /* A trial of its own for one case. */
 bool conform_check_case(const conform_subject *subject, const conform_case *test, unsigned checks, conform_message *message);

@@ -8,5 +8,5 @@ void *conform_allocate(size_t count, size_t size) {
   void *memory = calloc(count ? count : 1, size);
   if (memory) return memory;
   fprintf(stderr, "no memory for %zu elements of %zu bytes\n", count, size);
-  exit(1);
+  exit(2); /* not 1: nothing was found wrong */
 }

@@ -239,10 +239,22 @@ bool conform_check_split(const conform_context *context, conform_message *messag
   return right;
 }
 
-bool conform_check_agree(const conform_trial *trial, rwkv6_arithmetic arithmetic, const conform_values *one,
-                         const conform_values *other, conform_message *message) {
-  double size[RWKV6_TENSOR_COUNT] = {0};
-  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
-    if (other->of[i]) size[i] = norm_of(other->of[i], rwkv6_tensor_elements(&trial->data.resolved, (rwkv6_tensor_id)i));
-  return check_joint(trial, arithmetic, one, other, size, 1, "chunk against recurrent", message);
+static double tolerance_of(const conform_trial *trial, const rwkv6_variant *variant, rwkv6_tensor_id id) {
+  conform_terms terms = trial->terms;
+  terms.arithmetic = variant->arithmetic;
+  return conform_tolerance(&trial->data, &terms, id, trial->expected.of[id]);
+}
+
+bool conform_check_agree(const conform_trial *trial, const conform_outcome *one, const conform_outcome *other,
+                         conform_message *message) {
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    conform_message inner;
+    if (!one->values.of[i] || !other->values.of[i]) continue;
+    const double tolerance = hypot(tolerance_of(trial, one->variant, id), tolerance_of(trial, other->variant, id));
+    if (!conform_compare(&trial->data.resolved, id, RWKV6_FP64, other->values.of[i], one->values.of[i], tolerance, &inner))
+      return conform_fail(message, "%s %s against %s %s: %.1500s", rwkv6_mode_name(other->variant->mode), other->variant->name,
+                          rwkv6_mode_name(one->variant->mode), one->variant->name, inner.text);
+  }
+  return true;
 }

@@ -64,45 +64,68 @@ static void tell_case(walk *w, const conform_subject *subject, const conform_cas
        conform_case_format(test, text), message, command);
 }
 
-/* Outputs of the first variant that had any, and how exact it is. */
-typedef struct earlier {
-  conform_values values;
-  bool any;
-  rwkv6_arithmetic arithmetic;
-} earlier;
-
-static bool agrees(const conform_trial *trial, earlier *before, conform_values *now, rwkv6_arithmetic arithmetic,
-                   conform_message *message) {
-  if (before->any)
-    return conform_check_agree(trial, arithmetic > before->arithmetic ? arithmetic : before->arithmetic, &before->values, now,
-                               message);
-  before->any = true;
-  before->arithmetic = arithmetic;
-  before->values = *now;
-  memset(now, 0, sizeof *now);
-  return true;
+/* The command for all variants of an operation. */
+static void again_with(const walk *w, const char *operation, const char *text, char command[640]) {
+  const int length = snprintf(command, 640, "rwkv6 conform --device %s --operation %s ", w->info->id, operation);
+  const size_t size = 640 - (size_t)length;
+  if (w->options->golden)
+    snprintf(command + length, size, "--cases %s", w->options->golden);
+  else if (w->options->huge)
+    snprintf(command + length, size, "--huge");
+  else
+    snprintf(command + length, size, "--case \"%s\"", text);
 }
 
-static void check_variant(walk *w, const conform_subject *subject, conform_trial *trial, earlier *before) {
-  conform_values outputs;
+static bool has_outputs(const conform_values *values) {
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++)
+    if (values->of[i]) return true;
+  return false;
+}
+
+/* A result of its own, whatever the reference said of the two: the command runs all variants of the operation. */
+static void check_agreement(walk *w, const conform_trial *trial, const conform_outcome *first, const conform_outcome *now) {
+  char text[CONFORM_CASE_TEXT], command[640];
+  conform_message message;
+  const char *operation = rwkv6_operation_name(now->variant->operation);
+  conform_case_format(&trial->data.test, text);
+  again_with(w, operation, text, command);
+  const bool right = conform_check_agree(trial, first, now, &message);
+  tell(w, operation, "agreement", text, right ? "" : message.text, command);
+}
+
+/* `first`: the first variant that had outputs. */
+static void check_variant(walk *w, const conform_subject *subject, conform_trial *trial, conform_outcome *first) {
+  conform_outcome now = {.variant = subject->variant};
   conform_message message;
   const conform_case *test = &trial->data.test;
-  bool right = conform_check(subject, trial, checks_of(w, test), &outputs, &message);
-  right = right && agrees(trial, before, &outputs, subject->variant->arithmetic, &message);
-  conform_values_destroy(&outputs);
+  const bool right = conform_check(subject, trial, checks_of(w, test), &now.values, &message);
   tell_case(w, subject, test, right ? "" : message.text);
+  if (!has_outputs(&now.values)) return;
+  if (first->variant) {
+    check_agreement(w, trial, first, &now);
+    conform_values_destroy(&now.values);
+  } else {
+    *first = now;
+  }
 }
 
-/* A mode that no variant takes is a failure, unless it was one variant that was asked for: each device has a portable one. */
+/* A mode that no variant takes is a failure, as each device has a portable one; of a case that somebody made up, or where it
+ * was one variant that was asked for, it is left out. */
 static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, const rwkv6_variant_info *infos, size_t count,
                           const char *text) {
-  char name[32], message[2048] = "no variant takes it";
+  char name[32], command[640], message[2048] = "no variant takes it";
   if (w->options->variant) return;
   for (size_t i = 0; i < count; i++) {
     const size_t length = strlen(message);
     snprintf(message + length, sizeof message - length, "; %s: %s", infos[i].name, infos[i].reason);
   }
-  tell(w, operation_name(operation, mode, name), "none", text, message, "");
+  operation_name(operation, mode, name);
+  if (w->options->one) {
+    rwkv6_device_log(w->device, RWKV6_LOG_WARNING, "%s left out: %s", name, message);
+    return;
+  }
+  again_with(w, name, text, command);
+  tell(w, name, "none", text, message, command);
 }
 
 static size_t find_in_mode(walk *w, const rwkv6_problem *resolved, rwkv6_operation operation, rwkv6_mode mode, const char *text,
@@ -138,14 +161,13 @@ static void check_operation(walk *w, const conform_case *test, rwkv6_operation o
   const size_t count = find_variants(w, &data.resolved, operation, conform_case_format(test, text), variants);
   if (!count) return;
   conform_trial trial;
-  earlier before;
-  memset(&before, 0, sizeof before);
+  conform_outcome first = {.variant = NULL};
   conform_trial_create(&trial, test, operation);
   for (size_t i = 0; i < count; i++) {
     const conform_subject subject = {w->device, w->info, variants[i]};
-    check_variant(w, &subject, &trial, &before);
+    check_variant(w, &subject, &trial, &first);
   }
-  conform_values_destroy(&before.values);
+  conform_values_destroy(&first.values);
   conform_trial_destroy(&trial);
 }
 

@@ -37,7 +37,8 @@ valid() {
 
 small='n=2 ragged=1 t=5 k=2 v=3 h=2'
 expect 0 --case "$small"
-has out 'cpu: 4 results, 0 failed, .* conforms'
+has out 'cpu: 6 results, 0 failed, .* conforms'
+has out 'forward  *agreement  *1  *0'
 expect 0 --case "$small" --operation chunk_backward
 has out 'chunk_backward  *scalar  *1  *0'
 expect 0 --quick --dtype fp16 --seed 7 --part 2/3
@@ -45,11 +46,12 @@ has out 'quick, part 2 of 3, seed 7'
 expect 0 --cases "$golden"
 
 expect 0 --case "$small" --tap
-has out '^1..4$'
-has out '^ok 4 - cpu chunk_backward scalar: n=2 t=5 ragged=1'
+has out '^1..6$'
+has out '^ok 5 - cpu chunk_backward scalar: n=2 t=5 ragged=1'
+has out '^ok 6 - cpu backward agreement: n=2 t=5 ragged=1'
 expect 0 --case "$small" --json --junit "$work/report.xml"
-valid 'import json,sys; d = json.load(open(sys.argv[1] + "/out"))["devices"][0]; assert d["conforms"] and d["results"] == 4 and not d["failures"]'
-valid 'import xml.etree.ElementTree as x,sys; s = x.parse(sys.argv[1] + "/report.xml").getroot()[0]; assert s.get("tests") == "4" and len(s.findall("testcase")) == 4'
+valid 'import json,sys; d = json.load(open(sys.argv[1] + "/out"))["devices"][0]; assert d["conforms"] and d["results"] == 6 and not d["failures"]'
+valid 'import xml.etree.ElementTree as x,sys; s = x.parse(sys.argv[1] + "/report.xml").getroot()[0]; assert s.get("tests") == "6" and len(s.findall("testcase")) == 6'
 
 # A stored result that is wrong: its last bytes are the upper ones of a number.
 cp -r "$golden/single_step" "$work/single_step"
@@ -71,6 +73,23 @@ expect 2 --case 't=5x'
 has err 't=5x'
 expect 2 --case 'k=300'
 has err 'key_dim is 300'
+# A case is refused as a whole, before anything is computed.
+for wrong in t=-1 t=99999999999999999999 n=0 n=33 ragged=2 h=-1 group=-1 chunk=-1 segment=-2 optional=16 optional=31 scale=nan seed=-1 \
+  seed=18446744073709551616 dtype=fp8 memory=nowhere k= =3 k; do
+  expect 2 --case "$wrong"
+  has err "$wrong"
+done
+expect 2 --case 't=2000000000'
+has err 'more than 2^30 elements'
+expect 2 --case 'k=0'
+expect 0 --case 't=0 n=2'
+expect 2 --case 'chunk=64 t=70 k=8 v=8' --operation chunk_forward --variant none
+expect 2 --case "$small" --junit "$work/nowhere/report.xml"
+has err 'cannot write'
+expect 2 --seed -1
+expect 2 --seed 18446744073709551616
+expect 0 --case "$small" --seed 18446744073709551615 --json
+valid 'import json,sys; assert json.load(open(sys.argv[1] + "/out"))["seed"] == "18446744073709551615"'
 expect 2 --case "$small" --cases "$golden"
 expect 2 --case "$small" --variant none
 has err 'nothing to check'

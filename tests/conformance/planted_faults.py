@@ -139,6 +139,8 @@ CHECKS = [
      "recurrent_forward", LOG, "in place"),
     ("guard touched in runs with a pool only", "recurrent_forward", STORED,
      STORED + "\n    if (slots && item == 0 && i == 0) o[row_at(o_at, 0, 0) - 3] = 0;", "recurrent_forward", POOL, "o with a pool"),
+    ("chunk mode differs", "chunk_forward", "out_scale * sum)", "1.001f * out_scale * sum)", "forward", LOG,
+     "chunk portable against recurrent portable"),
     ("a row behind the end of the workspace", "recurrent_backward", "  if (owns_du) *du_place = du_sum;",
      "  if (owns_du) *du_place = du_sum;\n  if (owns_du && p->unit.number == 2) du_place[BATCH_HEADS(batch) * KEY_DIM] = 1.0f;",
      "recurrent_backward", LOG, "workspace: guard written"),
@@ -261,7 +263,8 @@ class Judge:
         status, why = None, ""
         if kernels:
             status, output = self.run(kernels, device, drivers, select(fault))
-            why = next((line for line in output.splitlines() if line.startswith("not ok")), "")
+            lines = [line for line in output.splitlines() if line.startswith("not ok")]
+            why = next((line for line in lines if all(words in line for words in said)), lines[0] if lines else "")
         # A driver that ends the process on a faulty kernel has noticed as well; a fault that does not compile is none.
         caught = status is not None and (status < 0 or (status == 1 and why != "" and "RWKV6_BUILD_FAILED" not in why))
         caught = caught and all(words in why for words in said)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Two results that are each within tolerance do not agree if they are off in opposite directions. */
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "conform/check.h"
+#include "conform/memory.h"
+
+static const rwkv6_variant recurrent = {.name = "one", .mode = RWKV6_MODE_RECURRENT};
+static const rwkv6_variant chunk = {.name = "other", .mode = RWKV6_MODE_CHUNK};
+
+/* The expected values, off by `part` of what is allowed. */
+static void set_off(const conform_trial *trial, double part, conform_values *values) {
+  memset(values, 0, sizeof *values);
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (!trial->expected.of[i]) continue;
+    const int64_t elements = rwkv6_tensor_elements(&trial->data.resolved, id);
+    const double tolerance = conform_tolerance(&trial->data, &trial->terms, id, trial->expected.of[i]);
+    values->of[i] = conform_allocate((size_t)elements, sizeof(double));
+    for (int64_t e = 0; e < elements; e++) values->of[i][e] = trial->expected.of[i][e] * (1 + part * tolerance);
+  }
+}
+
+static bool is_right(const conform_trial *trial, const conform_values *values) {
+  conform_message message;
+  for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
+    const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
+    if (!values->of[i]) continue;
+    const double tolerance = conform_tolerance(&trial->data, &trial->terms, id, trial->expected.of[i]);
+    if (!conform_compare(&trial->data.resolved, id, RWKV6_FP64, values->of[i], trial->expected.of[i], tolerance, &message))
+      return false;
+  }
+  return true;
+}
+
+static bool agree(const conform_trial *trial, double part, double other_part, conform_message *message) {
+  conform_outcome one = {.variant = &recurrent}, other = {.variant = &chunk};
+  set_off(trial, part, &one.values);
+  set_off(trial, other_part, &other.values);
+  assert_true(is_right(trial, &one.values) && is_right(trial, &other.values));
+  const bool right = conform_check_agree(trial, &one, &other, message);
+  conform_values_destroy(&one.values);
+  conform_values_destroy(&other.values);
+  return right;
+}
+
+static void check(rwkv6_dtype dtype, rwkv6_operation operation) {
+  conform_case test = conform_case_make(40, 8, 12);
+  conform_trial trial;
+  conform_message message;
+  test.dtype = test.w_dtype = dtype;
+  conform_trial_create(&trial, &test, operation);
+  assert_true(agree(&trial, 0, 0.9, &message));
+  assert_true(agree(&trial, 0.9, 0.8, &message));
+  assert_true(agree(&trial, 0.7, -0.6, &message));
+  assert_false(agree(&trial, 0.9, -0.9, &message));
+  assert_non_null(strstr(message.text, "chunk other against recurrent one: "));
+  conform_trial_destroy(&trial);
+}
+
+static void test_agreement(void **state) {
+  (void)state;
+  for (int dtype = 0; dtype < 3; dtype++)
+    for (int operation = 0; operation < 2; operation++) check((rwkv6_dtype)dtype, (rwkv6_operation)operation);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_agreement)};
+  return cmocka_run_group_tests_name("agreement of variants", tests, NULL, NULL);
+}
