@@ -20,6 +20,7 @@ typedef enum conform_distribution {
   CONFORM_RESETS,   /* ordinary, 5 % at -inf: the state is forgotten exactly */
   CONFORM_NONE,     /* 0: nothing is ever forgotten */
   CONFORM_DENORMAL, /* products of two decays are denormal in fp32 */
+  CONFORM_SLOW,     /* by channel from -1e-1 to -1e-4: what is left of a state after hundreds of tokens differs by channel */
   CONFORM_DISTRIBUTIONS
 } conform_distribution;
 

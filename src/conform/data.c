@@ -115,6 +115,7 @@ static double draw_decay(conform_random *random, conform_distribution distributi
   case CONFORM_DENORMAL:
     if (channel % 2 && choice < 0.3) return conform_random_between(random, -100, -80);
     return conform_random_between(random, -48, -44);
+  case CONFORM_SLOW: return -pow(10, -1 - 3 * fmod(0.618 * (double)channel, 1)) * (0.5 + choice); /* neighbours far apart */
   case CONFORM_ORDINARY:
   case CONFORM_DISTRIBUTIONS: break;
   }

@@ -199,7 +199,7 @@ static bool make_long(const conform_specialization *s, conform_extent extent, co
   test->dtype = s->dtype;
   test->w_dtype = s->w_dtype;
   test->decay = s->decay;
-  test->distribution = CONFORM_ORDINARY;
+  test->distribution = CONFORM_SLOW;
   test->segment_length = 64;
   if (largest > 64) test->length = 300;
   return largest <= 64 || (largest == 256 && extent != CONFORM_QUICK);

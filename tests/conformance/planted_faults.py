@@ -31,7 +31,7 @@ STRONG = BASE + "dist=strong seed=6"
 BF16 = BASE + "dtype=bf16 w=bf16 seed=6"
 FP16 = BASE + "dtype=fp16 w=fp32 seed=6"
 REVERSE = BASE + "reverse=1 strides=padded seed=6"
-SEGMENTS = "n=2 t=300 h=1 k=8 v=12 segment=64 seed=6"
+SEGMENTS = "n=2 t=300 h=1 k=8 v=12 segment=64 dist=slow seed=6"
 LAUNCHES = "n=1 t=600 h=1 k=8 v=12 seed=6"
 LARGE = "n=1 t=1500 h=64 k=1 v=12 seed=6"
 POOL = "n=7 ragged=1 t=20 h=2 k=8 v=12 seed=7"
@@ -94,6 +94,8 @@ FAULTS = [
     ("k one decay too far", "chunk_forward", "float after = 1.0f;", "float after = 0.5f;", "chunk_forward", LOG),
     ("steps beyond the last decay the state", "chunk_forward", "tiles->d[at] = present ? decay_factor(w_t) : 1.0f;",
      "tiles->d[at] = decay_factor(w_t);", "chunk_forward", LOG),
+    ("segments joined with the decay of channel 0", "chunk_scan.h", "+ unit_head * KEY_DIM + row;", "+ unit_head * KEY_DIM;",
+     "chunk_forward", SEGMENTS),
     ("scale missing in chunks", "chunk_forward", "out_scale * sum)", "sum)", "chunk_forward", LOG),
     ("dv without scale", "chunk_forward", "in->in_scale * widen_d", "widen_d", "chunk_backward", LOG),
     # chunk backward
@@ -152,6 +154,10 @@ UNITS = "n=2 ragged=1 t=70 h=2 k=48 v=48 decay=raw seed=6 "
 FACTORED = UNITS + "dtype=bf16 w=bf16"
 TREE = FACTORED + " dist=resets"
 SPLIT = UNITS + "dtype=fp32 w=fp32"
+HANDED_ON = "n=1 h=1 k=48 v=48 decay=raw dist=slow seed=6 "
+MATRIX_SEGMENTS = HANDED_ON + "t=300 segment=128 dtype=bf16 w=bf16"
+SPLIT_SEGMENTS = HANDED_ON + "t=300 segment=128 dtype=fp32 w=fp32"
+BACKWARD_SEGMENTS = HANDED_ON + "t=520 segment=256 dtype=bf16 w=bf16"
 
 FAULTS += [
     # lanes of the engine
@@ -179,6 +185,14 @@ FAULTS += [
      "step + CHUNK, end, half_of_v, true);", "chunk_forward", FACTORED),
     ("state stored in the order of accumulators", "chunk_matrix", "to[element_at(p, n, q)] =", "to[element_at(p, n, q ^ 1)] =",
      "chunk_forward", FACTORED),
+    ("decays of segments in the order of accumulators", "chunk_forward_matrix", "decay_row[state_channel(i)] = decay_tile[i];",
+     "decay_row[i] = decay_tile[i];", "chunk_forward", MATRIX_SEGMENTS),
+    ("decays of segments lost between launches", "chunk_forward_matrix",
+     "decays && active && first_step > 0 ? decay_row[state_channel(i)] : 1.0f", "1.0f", "chunk_forward", MATRIX_SEGMENTS),
+    ("low part of the decays of segments dropped", "chunk_forward_matrix",
+     "(SPLIT ? change[SPLIT ? sub * KEY_ROW + i : 0] * decay_tile[i] : 0.0f)", "0.0f", "chunk_forward", SPLIT_SEGMENTS),
+    ("gradient of the initial state from the last segment", "chunk_forward_matrix", "dual ? p->unit.first : p->unit.last", "p->unit.last",
+     "chunk_backward", BACKWARD_SEGMENTS),
     ("tail of outputs not cut", "chunk_forward_matrix", "if (t < count) {", "if (t <= count) {", "chunk_forward", FACTORED),
 ]
 

@@ -22,8 +22,8 @@ check() {
 tool=$1
 check chunk_forward "t=37 n=2 ragged=1 k=16 v=16 dtype=bf16 w=bf16 optional=15"
 case $("$tool" devices | sed -n "s/^${RWKV6_TEST_DEVICE:-all}: //p") in llvmpipe*) exit 0 ;; esac
-check chunk_forward "t=150 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=resets reverse=1 segment=128"
+check chunk_forward "t=300 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=128"
 check chunk_forward "t=70 n=2 k=64 v=32 dtype=fp32 w=fp32 decay=raw dist=spikes strides=fused"
 check chunk_forward "t=50 k=80 v=48 dtype=fp16 w=fp32 strides=padded memory=device"
-check chunk_backward "t=200 n=2 k=32 v=32 dtype=bf16 w=bf16 optional=15 strides=fused"
+check chunk_backward "t=520 n=2 k=32 v=32 dtype=bf16 w=bf16 dist=slow optional=15 strides=fused segment=256"
 [ "$checked" -gt 0 ]
