@@ -38,8 +38,8 @@ const char cli_help_conform[] =
     "options:\n"
     "  --device NAME     as for `rwkv6 run`, or all: the CPU path and every OpenCL device\n"
     "  --quick           9 combinations of types, decay forms and dimensions, in which every two choices meet: about a minute\n"
-    "                    where kernels compile slowly. Without it 24 combinations, more dimensions and chunk lengths\n"
-    "  --full            all 960 combinations; hours where kernels compile slowly\n"
+    "                    where kernels compile slowly. Without it 48 combinations, more dimensions and chunk lengths\n"
+    "  --full            all 1920 combinations; hours where kernels compile slowly\n"
     "  --part I/N        the I-th of N equal parts, to share the combinations between processes\n"
     "  --operation NAME  recurrent_forward, chunk_forward, recurrent_backward or chunk_backward only; forward, backward: both\n"
     "                    modes\n"
@@ -60,7 +60,7 @@ const char cli_help_conform[] =
     "exit status:\n"
     "  0   everything that was checked is right\n"
     "  1   something is not\n"
-    "  2   bad usage, or nothing to check\n"
+    "  2   bad usage, nothing to check, or no way to check it\n"
     "  77  no such device\n";
 
 const char cli_help_devices[] =
