@@ -10,6 +10,15 @@
 #include "plan.h"
 #include "quirks.h"
 
+/* Cases that a variant left out, and why the first of them. */
+typedef struct refusals {
+  const rwkv6_variant *variant; /* NULL: unused, and so are those after it */
+  size_t cases;
+  char reason[256];
+} refusals;
+
+#define MOST_REFUSING (4 * RWKV6_MAX_VARIANTS)
+
 typedef struct walk {
   rwkv6_device *device;
   const rwkv6_device_info *info;
@@ -17,6 +26,7 @@ typedef struct walk {
   conform_report *report;
   void *user;
   size_t results;
+  refusals refused[MOST_REFUSING];
 } walk;
 
 static const rwkv6_mode modes[2] = {RWKV6_MODE_RECURRENT, RWKV6_MODE_CHUNK};
@@ -128,6 +138,28 @@ static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, c
   tell(w, name, "none", text, message, command);
 }
 
+static void note_refusal(walk *w, const rwkv6_variant *variant, const char *reason) {
+  if (w->options->variant && strcmp(w->options->variant, variant->name)) return;
+  for (size_t i = 0; i < MOST_REFUSING; i++) {
+    refusals *refused = &w->refused[i];
+    if (refused->variant && refused->variant != variant) continue;
+    if (!refused->variant) snprintf(refused->reason, sizeof refused->reason, "%s", reason);
+    refused->variant = variant;
+    refused->cases++;
+    return;
+  }
+}
+
+static void tell_left_out(const walk *w) {
+  char name[32];
+  for (size_t i = 0; i < MOST_REFUSING && w->refused[i].variant; i++) {
+    const refusals *refused = &w->refused[i];
+    rwkv6_device_log(w->device, RWKV6_LOG_WARNING, "%s, variant %s: skipped in %zu cases: %s",
+                     operation_name(refused->variant->operation, refused->variant->mode, name), refused->variant->name,
+                     refused->cases, refused->reason);
+  }
+}
+
 static size_t find_in_mode(walk *w, const rwkv6_problem *resolved, rwkv6_operation operation, rwkv6_mode mode, const char *text,
                            const rwkv6_variant **found) {
   rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
@@ -135,7 +167,10 @@ static size_t find_in_mode(walk *w, const rwkv6_problem *resolved, rwkv6_operati
   const size_t all = rwkv6_variants_consider(w->device, resolved, operation, mode, infos, variants);
   size_t accepting = 0, count = 0;
   for (size_t i = 0; i < all; i++) {
-    if (!infos[i].accepts) continue;
+    if (!infos[i].accepts) {
+      note_refusal(w, variants[i], infos[i].reason);
+      continue;
+    }
     accepting++;
     if (!w->options->variant || !strcmp(w->options->variant, variants[i]->name)) found[count++] = variants[i];
   }
@@ -285,7 +320,7 @@ static void check_huge(walk *w) {
 
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
-  walk w = {device, info, options, report, user, 0};
+  walk w = {device, info, options, report, user, 0, {{NULL, 0, ""}}};
   rwkv6_device_emulate_engines(device, options->variant && !strcmp(options->variant, "emulated"));
   if (options->golden)
     check_golden(&w);
@@ -295,5 +330,6 @@ size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const
     check_case(&w, options->one);
   else
     check_selection(&w);
+  tell_left_out(&w);
   return w.results;
 }
