@@ -17,6 +17,15 @@ static bool doubles_exactly(double value, rwkv6_dtype dtype) {
   return dtype == RWKV6_FP16 ? size > 0x1p-14 && size < 0x1p15 : size >= 0x1p-90 && size < 0x1p126;
 }
 
+/*
+ * Products of 16-bit numbers are exact in fp32, so that their sums often lie halfway between two numbers. Then a term that
+ * underflows decides, and it may do so only if it is not doubled. Strong decays do this to some elements, one unit each.
+ */
+static bool may_be_tie(const conform_data *to, rwkv6_tensor_id id, double expected, double got) {
+  return to->resolved.dtype != RWKV6_FP32 &&
+         fabs(got - expected) <= 2.01 * conform_unit_roundoff(to->image[id].dtype) * fabs(expected);
+}
+
 /* Outputs of changed data are the first outputs, moved and multiplied as `change` says. */
 static bool check_moved(const conform_context *context, const conform_data *to, const conform_change *change, const char *what,
                         conform_message *message) {
@@ -26,6 +35,7 @@ static bool check_moved(const conform_context *context, const conform_data *to, 
     /* the order of sequences is the order in which du is summed */
     if (!conform_is_output(to, i) || (change->sequences && id == RWKV6_TENSOR_DU)) continue;
     const int64_t channels = rwkv6_tensor_channels(&to->resolved, id), rows = conform_rows(&to->resolved, id);
+    int64_t ties = 0;
     for (int64_t row = 0; row < rows; row++) {
       const int64_t offset = conform_row_offset(&to->resolved, id, row);
       const double *first = context->first->of[id] + conform_original_row(from, to, change, id, row) * channels;
@@ -33,6 +43,7 @@ static bool check_moved(const conform_context *context, const conform_data *to, 
         const double got = conform_image_read(&to->image[id], offset + c), expected = change->factor[id] * first[c];
         if (!memcmp(&got, &expected, sizeof got)) continue;
         if (change->factor[id] == 2 && !doubles_exactly(first[c], to->image[id].dtype)) continue;
+        if (change->factor[id] == 2 && may_be_tie(to, id, expected, got) && ++ties <= 1 + rows * channels / 1000) continue;
         return conform_fail(message, "%s: %s: other bits in row %" PRId64 ", channel %" PRId64 ": expected %.9g, got %.9g",
                             rwkv6_tensor_table[id].name, what, row, c, expected, got);
       }
