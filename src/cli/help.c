@@ -39,7 +39,7 @@ const char cli_help_conform[] =
     "  --device NAME     as for `rwkv6 run`, or all: the CPU path and every OpenCL device\n"
     "  --quick           10 combinations of types, decay forms and dimensions, in which every two choices meet: about a minute\n"
     "                    where kernels compile slowly. Without it 48 combinations, more dimensions and chunk lengths\n"
-    "  --full            all 1920 combinations; hours where kernels compile slowly\n"
+    "  --full            all 984 combinations; hours where kernels compile slowly\n"
     "  --part I/N        the I-th of N equal parts, to share the combinations between processes\n"
     "  --operation NAME  recurrent_forward, chunk_forward, recurrent_backward or chunk_backward only; forward, backward: both\n"
     "                    modes\n"

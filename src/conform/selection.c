@@ -76,16 +76,17 @@ static size_t select_quick(conform_specialization *selected) {
   return count;
 }
 
+/* Every combination as it is, and those of the pairwise selection that are not. */
 static size_t select_full(conform_specialization *selected) {
+  const size_t pairwise = select_pairwise(selected);
   size_t count = 0;
+  for (size_t i = 0; i < pairwise; i++)
+    if (selected[i].chunk_length || selected[i].work_group) selected[count++] = selected[i];
   for (int key = 0; key < 8; key++)
     for (int value = 0; value < 8; value++)
       for (int types = 0; types < 5; types++)
-        for (int decay = 0; decay < 3; decay++) {
-          selected[count] = make(key, value, (rwkv6_dtype)((types + 1) / 2), types % 2 != 0, decay);
-          selected[count + 1] = make_other(selected[count], key);
-          count += 2;
-        }
+        for (int decay = 0; decay < 3; decay++)
+          selected[count++] = make(key, value, (rwkv6_dtype)((types + 1) / 2), types % 2 != 0, decay);
   return count;
 }
 
