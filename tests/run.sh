@@ -117,7 +117,7 @@ on_devices='.* o[nf] OpenCL devices'
 operations='operations on OpenCL devices'
 # These try what kernels can be built for, one program after another, and take the host's code the same way each time.
 variations="(operations|golden|peers|limits|segments|matrix units emulated) o[nf] OpenCL devices"
-# On llvmpipe these are the longest, and conformance has what they vary.
+# The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
 long_variations="(operations|peers|limits|segments) o[nf] OpenCL devices"
 # Tests with a limit of time, which need the machine for themselves.
 timed='warm start on PoCL'
@@ -252,7 +252,7 @@ quick_conformance() {
 gcc_device() {
   use gcc "$1"
   but=$operations
-  case $level:$1 in full:*) ;; *:rusticl) but=$long_variations ;; esac
+  case $level:$1 in full:* | *:intel) ;; *) but=$long_variations ;; esac
   suite_of "$on_devices" "$but" "gcc: suite on $1" gcc --setup kept
   check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
   for example in attention train_step interop decode_server; do
@@ -408,7 +408,7 @@ sanitizers_device() {
   use sanitizers "$1"
   quick_conformance sanitizers "$1" 1/3
   but=$operations
-  case $level:$1 in full:* | *:pocl) ;; *) but=$variations ;; esac
+  [ "$level" = full ] || but=$variations
   suite_of "$on_devices" "$but" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
 }
 
