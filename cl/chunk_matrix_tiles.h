@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernels of chunk_forward_matrix.cl keep where: tiles in local memory, how rows get there, the state in accumulators,
- * and operands for the engine. Included after the defines of that file.
+ * What the kernels of chunk_forward_matrix.cl keep where: heads and sub-groups of a work-group, tiles in local memory, the
+ * state in accumulators, and operands for the engine. Included after the defines of that file.
  */
 #ifndef CHUNK_MATRIX_TILES_H
 #define CHUNK_MATRIX_TILES_H
@@ -10,74 +10,126 @@
 #include "storage.h"
 #include "unit.h"
 
+#define SUB 16
+#define CHUNK (SUB * SUB_CHUNKS)
+#define HEAD_ITEMS (64 * SIDE)
+#define WORK_GROUP (HEAD_ITEMS * HEADS)
+
 #ifdef ENGINE_NVIDIA
 #include "engine_nvidia.h"
 #else
 #include "engine_emulated.h"
 #endif
 
-#define SUB 16
-#define CHUNK (SUB * SUB_CHUNKS)
-#define SUB_GROUPS (WORK_GROUP / 32)
-#define TILE_COLUMNS (16 * SUB_GROUPS)
+#define TILE_COLUMNS (16 * SIDE)
 #define TILES ((VALUE_DIM + TILE_COLUMNS - 1) / TILE_COLUMNS)
-#define BLOCKS ((KEY_DIM + 63) / 64)
+#define BLOCK 32 /* key channels of a task */
+#define BLOCKS ((KEY_DIM + BLOCK - 1) / BLOCK)
 #define TASKS (SUB_CHUNKS * BLOCKS)
-#define TASKS_EACH ((TASKS + SUB_GROUPS - 1) / SUB_GROUPS)
+#define TASKS_EACH ((TASKS + SIDE - 1) / SIDE)
 #define STEPS (KEY_DIM / 8) /* of 8 key channels */
 
 /* Rows in local memory are padded so that what a sub-group reads at once falls into different banks. */
-#define KEY_ROW (64 * BLOCKS)
+#define KEY_ROW (BLOCK * BLOCKS)
 #define KEY_STRIDE (KEY_ROW + 4)
-#define BLOCK_STRIDE 68
+#define BLOCK_STRIDE (BLOCK + 4)
 #define TOKEN_STRIDE 20
 #define PAIR_STRIDE 24
-#define TASK_FLOATS (64 * TOKEN_STRIDE) /* at least FACTOR_FLOATS */
-#define FACTOR_FLOATS (SUB * BLOCK_STRIDE)
-#define MODERATE 0x1p-60f /* far inside the range of fp32, 1 / MODERATE and what it multiplies too */
-
-/* Where a sub-group without a task has to go along with the others, it has room of its own in the tiles. */
-#define TASK_ROOM (ENGINE_INDEPENDENT ? TASKS : SUB_GROUPS * TASKS_EACH)
-#define SUB_ROOM ((TASK_ROOM + BLOCKS - 1) / BLOCKS)
 #if SPLIT
 #define VALUE_STRIDE (TILE_COLUMNS + 4)
 #else
 #define VALUE_STRIDE (TILE_COLUMNS + 8)
 #endif
 
-/* Two neighbouring channels, and 16 bytes of a row of v, as they lie in memory. */
+/* Sizes of tiles in floats: one chunk, or one task (_EACH). Those of keys hold as much as those of factors. */
+#define FACTORS_EACH (SUB * BLOCK_STRIDE)
+#define KEYS_EACH (BLOCK * TOKEN_STRIDE)
+#define TRIANGLE_EACH (SUB * PAIR_STRIDE)
+#define STATE_FLOATS (TASKS * KEYS_EACH + (1 + SPLIT) * SUB_CHUNKS * KEY_ROW)
+#define OUTPUT_FLOATS (CHUNK * KEY_STRIDE + TASKS * TRIANGLE_EACH)
+
+/* Rows as they lie in memory: two work-items 16 apart read rows 8 apart at once, so 8 rows of 16-bit numbers are followed by a
+ * gap. */
+#define GAP_fp32 0
+#define GAP_fp16 32
+#define GAP_bf16 32
+#define ROW_AT(t, gap) ((t)*KEY_ROW + (t) / 8 * (gap))
+#define RAW_D ROW_AT(CHUNK, JOIN(GAP_, DTYPE))
+#define RAW_W ROW_AT(CHUNK, JOIN(GAP_, W_DTYPE))
+#define RAW_V (CHUNK * VALUE_STRIDE)
+
+#define MODERATE 0x1p-60f /* far inside the range of fp32, 1 / MODERATE and what it multiplies too */
+
+/* Two neighbouring channels as they lie in memory. */
 #define PAIR_fp32 float2
 #define PAIR_fp16 ushort2
 #define PAIR_bf16 ushort2
 #define pair_d JOIN(PAIR_, DTYPE)
 #define pair_w JOIN(PAIR_, W_DTYPE)
-typedef struct inputs_t {
-  global const dtype_t *r, *k, *v;
-  global const w_dtype_t *w;
-  layout_t r_at, k_at, v_at, w_at;
-  float in_scale;
-  bool whole; /* every 16 bytes of a row are aligned to 16 bytes */
-} inputs_t;
 
+/* One head's part of local memory. */
 typedef struct tiles_t {
-  local dtype_t *r_raw, *k_raw; /* [CHUNK][KEY_ROW]: as they lie in memory */
-  local w_dtype_t *w_raw;
-  local dtype_t *v;           /* [2][CHUNK][VALUE_STRIDE]: of this chunk and the next */
-  local float *r;             /* [CHUNK][KEY_STRIDE]: r times a product of decays, at last r~ */
-  local float *factors;       /* [TASKS][FACTOR_FLOATS]: what r is multiplied by for A */
-  local float *k;             /* [TASKS][TASK_FLOATS]: the same for the diagonal, at last k^, [64][TOKEN_STRIDE] */
-  local float *A;             /* [TASKS][SUB][PAIR_STRIDE] */
-  local float *keep, *change; /* [SUB_CHUNKS][KEY_ROW]: D, see chunk_decay, in the order of state_channel */
+  local dtype_t *r, *k; /* [AHEAD][RAW_D] */
+  local w_dtype_t *w;   /* [AHEAD][RAW_W] */
+  local dtype_t *v;     /* [AHEAD + 1][CHUNK][VALUE_STRIDE] */
+  local float *factors; /* [TASKS][FACTORS_EACH]: what r is multiplied by for A */
+  local float *u;       /* [KEY_ROW] */
+  local float *states;  /* [2][STATE_FLOATS]: of this chunk and the next, see products_t */
+  local float *outputs; /* [2][OUTPUT_FLOATS]: the same; 0 in chunk_states */
 } tiles_t;
+
+/* What one side of the sub-groups makes of a chunk, and the other uses. */
+typedef struct products_t {
+  local float *k;             /* [TASKS][BLOCK][TOKEN_STRIDE]: k^; before, terms of the diagonal [SUB][BLOCK_STRIDE] */
+  local float *keep, *change; /* [SUB_CHUNKS][KEY_ROW]: D, see chunk_decay, in the order of state_channel */
+  local float *r;             /* [CHUNK][KEY_STRIDE]: r times a product of decays, at last r~ */
+  local float *A;             /* [TASKS][SUB][PAIR_STRIDE]: parts of A, by blocks of channels */
+} products_t;
+
+static inline void products_of(products_t *x, const tiles_t *tiles, int place) {
+  x->k = tiles->states + place * STATE_FLOATS;
+  x->keep = x->k + TASKS * KEYS_EACH;
+  x->change = x->keep + SPLIT * SUB_CHUNKS * KEY_ROW;
+  x->r = tiles->outputs + (tiles->outputs ? place * OUTPUT_FLOATS : 0);
+  x->A = x->r + (tiles->outputs ? CHUNK * KEY_STRIDE : 0);
+}
+
+/* Which of their places a chunk's products and values, and the rows of the chunk that is made, are in. */
+typedef struct turn_t {
+  int use, values; /* of 2 and AHEAD + 1 */
+  int make, rows;  /* of 2 and AHEAD */
+} turn_t;
+
+/* The first chunk is made. */
+static inline void turn_begin(turn_t *turn) {
+  turn->use = 1;
+  turn->values = AHEAD;
+  turn->make = turn->rows = 0;
+}
+
+static inline void turn_next(turn_t *turn) {
+  turn->use = turn->make;
+  turn->make ^= 1;
+  turn->values = turn->values == AHEAD ? 0 : turn->values + 1;
+  turn->rows = turn->rows + 1 == AHEAD ? 0 : turn->rows + 1;
+}
 
 typedef struct place_t {
   unit_t unit;
   index_t head, heads;
-  int item, sub_group;
-  int first_column, tile_column; /* of the sub-group within the head, and within the tile */
+  int item;                      /* within the head */
+  int slot;                      /* of the head within the work-group */
+  int sub_group;                 /* within its side */
+  bool makes, uses;              /* which side that is */
+  int first_column, tile_column; /* of the sub-group within the head, and within the tile; VALUE_DIM: none */
+  bool keeps_decays;             /* one group of a head looks after the decays */
   bool reverse;
   engine_t engine;
 } place_t;
+
+/* Where sub-groups have to reach the same barriers, each goes through the work of both sides, and has no effect in the other's.
+ */
+#define GOES(side) (!ENGINE_INDEPENDENT || (side))
 
 /* An operand; `low` is what rounding took away. */
 typedef struct operand_t {
@@ -89,17 +141,30 @@ typedef struct operand_t {
 
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
                               local uint *exchange) {
+  const int item = get_local_id(0);
   const index_t group = first_group + (index_t)get_group_id(0);
-  const index_t unit_head = group / TILES;
+  const index_t unit_part = group / TILES; /* HEADS heads of a unit */
   p->heads = BATCH_HEADS(batch);
+  const index_t parts = (p->heads + HEADS - 1) / HEADS;
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
-  find_unit(&p->unit, units, batch, unit_head / p->heads);
-  p->head = unit_head - p->unit.number * p->heads;
-  p->item = get_local_id(0);
-  p->sub_group = p->item / 32;
-  p->tile_column = 16 * p->sub_group;
-  p->first_column = (int)(group - unit_head * TILES) * TILE_COLUMNS + p->tile_column;
-  engine_begin(&p->engine, p->item, exchange);
+  find_unit(&p->unit, units, batch, unit_part / parts);
+  p->slot = item / HEAD_ITEMS;
+  p->item = item - p->slot * HEAD_ITEMS;
+  p->uses = p->item < HEAD_ITEMS / 2;
+  p->makes = !p->uses;
+  p->sub_group = p->item / 32 - (p->uses ? 0 : SIDE);
+  const index_t head = (unit_part - p->unit.number * parts) * HEADS + p->slot;
+  const bool there = head < p->heads; /* else it goes along with the last head, and nothing is written */
+  p->head = there ? head : p->heads - 1;
+  p->keeps_decays = p->uses && there && group % TILES == 0;
+  p->tile_column = p->uses ? 16 * p->sub_group : 0;
+  p->first_column = p->uses && there ? (int)(group - unit_part * TILES) * TILE_COLUMNS + p->tile_column : VALUE_DIM;
+  engine_begin(&p->engine, item, p->slot, exchange);
+}
+
+/* First value channel of the work-group. */
+static inline int tile_first(index_t first_group) {
+  return (int)((first_group + (index_t)get_group_id(0)) % TILES) * TILE_COLUMNS;
 }
 
 /* ---- the state S^T ---- */
@@ -179,73 +244,6 @@ static inline void load_rows(operand_t *x, local const float *tile, int stride, 
 static inline void load_columns(operand_t *x, local const float *tile, int stride, const place_t *p) {
   engine_load_columns(x->high, &p->engine, tile, stride);
   split(x);
-}
-
-/* ---- from memory to the tiles ---- */
-
-static inline bool aligned(global const void *p, layout_t at, int size) {
-  return (((ulong)p + (ulong)at.s0 * size) & 15) == 0 && ((at.s1 | at.s2) & (16 / size - 1)) == 0;
-}
-
-/*
- * Rows of `channels` in a chunk of `count` tokens, 16 bytes at a time, into a tile with rows `stride` elements apart. Rows and
- * channels that are not there become 0. `whole`: the copy goes on in the background until engine_wait.
- */
-#define COPY_ROWS(name, type_t, load)                                                                                          \
-  static inline void name(local type_t *tile, int stride, int width, int channels, global const type_t *from,                  \
-                          const walk_t *walk, bool whole, int count, int item) {                                               \
-    const int vector = 16 / (int)sizeof(type_t), across = width / vector, down = WORK_GROUP / across;                          \
-    const int first = item / across, c = (item & (across - 1)) * vector;                                                       \
-    const index_t step = down * walk->stride;                                                                                  \
-    global const type_t *place = from + walk->first + first * walk->stride + c;                                                \
-    local type_t *to = tile + first * stride + c;                                                                              \
-    UNROLL for (int n = 0; n < (CHUNK + down - 1) / down; n++) {                                                               \
-      const bool there = first + n * down < count && c < channels;                                                             \
-      if (CHUNK % down && first + n * down >= CHUNK) continue;                                                                 \
-      if (whole)                                                                                                               \
-        engine_copy((local uint4 *)to, (global const uint4 *)place, there);                                                    \
-      else                                                                                                                     \
-        *(local uint4 *)to = there ? load : (uint4)(0);                                                                        \
-      place += step;                                                                                                           \
-      to += down * stride;                                                                                                     \
-    }                                                                                                                          \
-  }
-
-#define LOAD_fp32 as_uint4(vload4(0, place))
-#define LOAD_fp16 as_uint4(vload8(0, place))
-#define LOAD_bf16 as_uint4(vload8(0, place))
-COPY_ROWS(copy_rows_d, dtype_t, JOIN(LOAD_, DTYPE))
-COPY_ROWS(copy_rows_w, w_dtype_t, JOIN(LOAD_, W_DTYPE))
-
-static inline void copy_all(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count, int values,
-                            bool with_r, bool whole) {
-  const int tile_first = p->first_column - p->tile_column;
-  walk_t walk[1];
-  find_walk(walk, in->k_at, &p->unit, p->head, step, p->reverse);
-  copy_rows_d(tiles->k_raw, KEY_ROW, KEY_ROW, KEY_DIM, in->k, walk, whole, count, p->item);
-  find_walk(walk, in->w_at, &p->unit, p->head, step, p->reverse);
-  copy_rows_w(tiles->w_raw, KEY_ROW, KEY_ROW, KEY_DIM, in->w, walk, whole, count, p->item);
-  find_walk(walk, in->v_at, &p->unit, p->head, step, p->reverse);
-  copy_rows_d(tiles->v + values * CHUNK * VALUE_STRIDE, VALUE_STRIDE, TILE_COLUMNS, VALUE_DIM - tile_first, in->v + tile_first,
-              walk, whole, count, p->item);
-  if (!with_r) return;
-  find_walk(walk, in->r_at, &p->unit, p->head, step, p->reverse);
-  copy_rows_d(tiles->r_raw, KEY_ROW, KEY_ROW, KEY_DIM, in->r, walk, whole, count, p->item);
-}
-
-/* `values`: which half of the tile of v. */
-static inline void copy_chunk(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, index_t end, int values,
-                              bool with_r) {
-  const int count = (int)min((index_t)CHUNK, end - step);
-  if (count <= 0) return;
-  if (in->whole)
-    copy_all(tiles, in, p, step, count, values, with_r, true);
-  else
-    copy_all(tiles, in, p, step, count, values, with_r, false);
-}
-
-static inline int task_of(const place_t *p, int n) {
-  return p->sub_group + n * SUB_GROUPS;
 }
 
 #endif

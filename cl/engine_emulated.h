@@ -7,6 +7,9 @@
 #ifndef ENGINE_EMULATED_H
 #define ENGINE_EMULATED_H
 
+/* The hint keeps a compiler for CPUs from making vectors of work-items: Intel's 2026.22.10 gets the kernels with SPLIT wrong.
+ */
+#define ENGINE_KERNEL kernel __attribute__((vec_type_hint(float16)))
 #define ENGINE_EXCHANGE 6    /* words of local memory a work-item */
 #define ENGINE_INDEPENDENT 0 /* all sub-groups must reach the same barriers */
 
@@ -16,7 +19,7 @@ typedef struct engine_t {
   local uint *exchange; /* [WORK_GROUP][6]: a0 to a3, b0, b1 */
 } engine_t;
 
-static inline void engine_begin(engine_t *e, int item, local uint *exchange) {
+static inline void engine_begin(engine_t *e, int item, int slot, local uint *exchange) {
   e->lane = item & 31;
   e->row = e->lane / 4;
   e->pair = e->lane & 3;
@@ -51,12 +54,26 @@ static inline void engine_barrier(void) {
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
+static inline void engine_join(const engine_t *e) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+static inline float engine_swap(float x, const engine_t *e) {
+  e->exchange[e->item] = as_uint(x);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const float y = as_float(e->exchange[e->item ^ 16]);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return y;
+}
+
 static inline void engine_copy(local uint4 *to, global const uint4 *from, bool there) {
   *to = there ? *from : (uint4)(0);
 }
 
-static inline void engine_wait(void) {
+static inline void engine_commit(void) {
 }
+
+#define engine_wait(groups)
 
 /* Of the whole work-group, so that all of it goes the same way. */
 static inline bool engine_all(bool yes, const engine_t *e) {

@@ -11,14 +11,18 @@
 #ifndef ENGINE_NVIDIA_H
 #define ENGINE_NVIDIA_H
 
+#define ENGINE_KERNEL kernel
 #define ENGINE_EXCHANGE 1    /* words of local memory a work-item: none is needed */
 #define ENGINE_INDEPENDENT 1 /* sub-groups need not reach the same barriers */
 
 typedef struct engine_t {
   int lane, row, pair;
+  uint gate; /* of the head's work-items */
 } engine_t;
 
-static inline void engine_begin(engine_t *e, int item, local uint *exchange) {
+/* `slot`: the number of the head within the work-group, 0 to 7. */
+static inline void engine_begin(engine_t *e, int item, int slot, local uint *exchange) {
+  e->gate = (uint)slot + 1;
   e->lane = item & 31;
   e->row = e->lane / 4;
   e->pair = e->lane & 3;
@@ -60,6 +64,19 @@ static inline void engine_barrier(void) {
   __asm__ volatile("bar.warp.sync 0xffffffff;" ::: "memory");
 }
 
+/* Waits for the HEAD_ITEMS work-items of the head, or for more, and makes their writes to local memory visible to each other.
+ */
+static inline void engine_join(const engine_t *e) {
+  __asm__ volatile("bar.sync %0, %1;" ::"r"(e->gate), "n"(HEAD_ITEMS) : "memory");
+}
+
+/* The value of the work-item 16 further on, or 16 before, in the sub-group. */
+static inline float engine_swap(float x, const engine_t *e) {
+  float y;
+  __asm__ volatile("shfl.sync.bfly.b32 %0, %1, 16, 31, 0xffffffff;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /* Whether `yes` holds in all of the sub-group, or in as many more work-items as the engine finds easier. */
 static inline bool engine_all(bool yes, const engine_t *e) {
   uint all;
@@ -81,10 +98,13 @@ static inline void engine_copy(local uint4 *to, global const uint4 *from, bool t
                    : "memory");
 }
 
-/* Until this work-item's copies have arrived. */
-static inline void engine_wait(void) {
-  __asm__ volatile("cp.async.wait_all;" ::: "memory");
+/* The copies since the last commit are one group. */
+static inline void engine_commit(void) {
+  __asm__ volatile("cp.async.commit_group;" ::: "memory");
 }
+
+/* Until this work-item's copies have arrived, but for the last `groups` groups (a constant). */
+#define engine_wait(groups) __asm__ volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory")
 
 /* A of a tile of floats in local memory, rows `stride` floats apart (16-byte rows). */
 static inline void engine_load_rows(uint *a, const engine_t *e, local const float *tile, int stride) {
@@ -119,9 +139,9 @@ static inline void engine_load_pairs(uint *x, const engine_t *e, local const ush
 
 /* C += A B */
 static inline void engine_multiply(float *c, const uint *a, uint b0, uint b1, const engine_t *e) {
-  __asm__ volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                   : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  __asm__("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+          : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #endif

@@ -96,17 +96,9 @@ count() {
   sed -n "s/^$1: *\([0-9]*\).*/\1/p" "$log" | grep . || echo 0
 }
 
-# suite_only TESTS NAME BUILD ARGUMENT..., suite_without ...: the tests whose whole names the pattern matches, or all others.
-suite_only() {
-  suite_of -Ex "$@"
-}
-
-suite_without() {
-  suite_of -Evx "$@"
-}
-
+# suite_of TESTS WITHOUT NAME BUILD ARGUMENT...: the tests whose whole names the first pattern matches and the second does not.
 suite_of() {
-  tests=$(meson test -C "$work/$4" --no-rebuild --list | sed -n 's:^rwkv6cl.* / ::p' | grep "$1" "$2")
+  tests=$(meson test -C "$work/$4" --no-rebuild --list | sed -n 's:^rwkv6cl.* / ::p' | grep -Ex "$1" | grep -Evx "$2")
   : "${tests:=none of that name}"
   shift 2
   set -f
@@ -119,8 +111,16 @@ suite_of() {
   suite "$@"
 }
 
-# The names of tests that run on every OpenCL device.
+# Patterns for names of tests.
+none=
 on_devices='.* o[nf] OpenCL devices'
+operations='operations on OpenCL devices'
+# These try what kernels can be built for, one program after another, and take the host's code the same way each time.
+variations="(operations|golden|peers|limits|segments|matrix units emulated) o[nf] OpenCL devices"
+# On llvmpipe these are the longest, and conformance has what they vary.
+long_variations="(operations|peers|limits|segments) o[nf] OpenCL devices"
+# Tests with a limit of time, which need the machine for themselves.
+timed='warm start on PoCL'
 
 # build FOLDER OPTION...
 build() {
@@ -231,22 +231,29 @@ plan_gcc() {
 }
 
 gcc_suite() {
-  suite_without "$on_devices|$timed" "gcc: suite" gcc
+  suite_of '.*' "$on_devices|$timed" "gcc: suite" gcc
 }
 
-# Tests with a limit of time, which need the machine for themselves.
-timed='warm start on PoCL'
-
+# Intel's compiler is the fastest: it builds 24 programs of each kernel, the others 9 unless there is time.
 gcc_operations() {
   use gcc "$1"
-  suite_only 'operations on OpenCL devices' "gcc: operations on $1" gcc --setup kept
+  case $level:$1 in
+  full:* | *:intel) suite_of "$operations" "$none" "gcc: operations on $1" gcc --setup kept ;;
+  *) quick_conformance gcc "$1" 1/1 ;;
+  esac
 }
 
-but_operations='([^o]|o[^p]).* o[nf] OpenCL devices'
+# quick_conformance BUILD PLATFORM PART
+quick_conformance() {
+  check "$1: quick conformance of $2, part $3" \
+    "$work/$1/src/cli/rwkv6" conform --device "$device" --quick --part "$3" --seed 1
+}
 
 gcc_device() {
   use gcc "$1"
-  suite_only "$but_operations" "gcc: suite on $1" gcc --setup kept
+  but=$operations
+  case $level:$1 in full:*) ;; *:rusticl) but=$long_variations ;; esac
+  suite_of "$on_devices" "$but" "gcc: suite on $1" gcc --setup kept
   check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
   for example in attention train_step interop decode_server; do
     check "gcc: $example on $1" "$work/gcc/examples/$example" "$device"
@@ -255,14 +262,8 @@ gcc_device() {
 
 gcc_quick() {
   use gcc "$1"
-  suite_only 'failures of OpenCL devices' "gcc: failures of $1" gcc
-  check "gcc: a third of quick conformance on $1" \
-    "$work/gcc/src/cli/rwkv6" conform --device "$device" --quick --part 1/3 --seed 1
-}
-
-# some_operations BUILD PLATFORM: cases of gcc_operations again, whose kernels are kept.
-some_operations() {
-  check "$1: a sixth of operations on $2" "$work/$1/src/cli/rwkv6" conform --device "$device" --part 1/6 --seed 1
+  suite_of 'failures of OpenCL devices' "$none" "gcc: failures of $1" gcc
+  quick_conformance gcc "$1" 1/3
 }
 
 # A library without OpenCL.
@@ -290,7 +291,7 @@ valgrind_cpu() {
   may_skip=yes
   memcheck=tests/setup/memcheck.sh
   rwkv6=$work/no-opencl/src/cli/rwkv6
-  suite_without "$on_devices|peers on .*|long sequences .*" "valgrind: suite, CPU path" no-opencl --wrap "sh $PWD/$memcheck" \
+  suite_of '.*' "$on_devices|peers on .*|long sequences .*" "valgrind: suite, CPU path" no-opencl --wrap "sh $PWD/$memcheck" \
     --timeout-multiplier 20
   check "valgrind: operations on the CPU path" sh $memcheck "$rwkv6" conform --device cpu --quick --part 1/3 --seed 1
   check "valgrind: bench" sh $memcheck "$rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
@@ -312,7 +313,7 @@ no_library() {
   export LD_LIBRARY_PATH="$work/no-library"
   check "no libOpenCL: the tool says so" says_no_opencl
   # Oclgrind's tests ask for the loader where Oclgrind is installed. The others are long, and never ask for it.
-  suite_without '.* under Oclgrind|operations on the CPU path|long sequences .*|faults' "no libOpenCL: suite" gcc
+  suite_of '.*' '.* under Oclgrind|operations on the CPU path|long sequences .*|faults' "no libOpenCL: suite" gcc
 }
 
 says_no_opencl() {
@@ -382,7 +383,7 @@ clang_suite() {
 
 clang_device() {
   use clang "$1"
-  some_operations clang "$1"
+  quick_conformance clang "$1" 1/3
 }
 
 # Host code again, under the address and undefined-behaviour sanitizers. On devices after the gcc step, whose kernels the drivers
@@ -408,7 +409,7 @@ sanitizers_build() {
 
 sanitizers_suite() {
   sanitizer_environment
-  suite_without "$on_devices|.* under Oclgrind|operations on the CPU path|long sequences .*" "sanitizers: suite" sanitizers \
+  suite_of '.*' "$on_devices|.* under Oclgrind|operations on the CPU path|long sequences .*" "sanitizers: suite" sanitizers \
     --timeout-multiplier 4
   check "sanitizers: quick conformance on the CPU path" "$work/sanitizers/src/cli/rwkv6" conform --device cpu --quick --seed 1
 }
@@ -416,8 +417,10 @@ sanitizers_suite() {
 sanitizers_device() {
   sanitizer_environment
   use sanitizers "$1"
-  some_operations sanitizers "$1"
-  suite_only "$but_operations" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
+  quick_conformance sanitizers "$1" 1/3
+  but=$operations
+  case $level:$1 in full:* | *:pocl) ;; *) but=$variations ;; esac
+  suite_of "$on_devices" "$but" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
 }
 
 # The host side under ThreadSanitizer. With PoCL alone in the process: it has nothing reported of its own.
@@ -492,7 +495,7 @@ check "there is a device of each: $required_platforms" has_required_platforms gc
 # rusticl before pocl: its compiler is the slowest, and the longest jobs should not start last.
 platforms=$(devices gcc | sed 's/.* //' | sort -r | uniq)
 for step in $steps; do "plan_$(echo "$step" | tr - _)"; done
-case " $steps " in *" gcc "*) [ "$level" = quick ] || suite_only "$timed" "gcc: what is timed" gcc ;; esac
+case " $steps " in *" gcc "*) [ "$level" = quick ] || suite_of "$timed" "$none" "gcc: what is timed" gcc ;; esac
 export MESON_TESTTHREADS=1
 worker=0
 while [ $worker -lt "$(getconf _NPROCESSORS_ONLN)" ]; do

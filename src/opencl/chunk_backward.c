@@ -239,8 +239,8 @@ static int64_t count_launches(const rwkv6_plan *plan, const backward_state *stat
   const rwkv6_cl_chunk *chunk = &state->chunk;
   const int64_t starts = rwkv6_cl_chunk_launches(problem, chunk, &state->units, true) -
                          rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
-  const int64_t states =
-      rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles, state->units.longest);
+  const int64_t states = rwkv6_cl_count_launches(
+      chunk->states_window, rwkv6_cl_chunk_groups(problem, chunk, state->units.count), state->units.longest);
   int64_t launches = 1; /* du */
   if (state->places.split) launches += 2 * starts;
   if (state->units.checkpoints) launches += states;

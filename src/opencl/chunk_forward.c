@@ -53,6 +53,7 @@ static bool fit_chunk(const rwkv6_problem *problem, rwkv6_cl_chunk *g) {
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, rwkv6_cl_chunk *g) {
   const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
   const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
+  g->heads = 1;
   g->work_group = work_group;
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
@@ -113,8 +114,8 @@ int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, int64_t segment_leng
   return segment_length && segment_length < longest ? segment_length : longest;
 }
 
-static int64_t groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, int64_t units) {
-  return units * problem->heads * chunk->tiles;
+int64_t rwkv6_cl_chunk_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, int64_t units) {
+  return units * ((problem->heads + chunk->heads - 1) / chunk->heads) * chunk->tiles;
 }
 
 static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
@@ -124,7 +125,7 @@ static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *c
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
                             rwkv6_cl_chunk *chunk) {
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
-  const int64_t all = groups(problem, chunk, count);
+  const int64_t all = rwkv6_cl_chunk_groups(problem, chunk, count);
   chunk->window = rwkv6_cl_choose_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
   chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
@@ -134,7 +135,7 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
 
 int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
                                 bool split) {
-  const int64_t all = groups(problem, chunk, units->count);
+  const int64_t all = rwkv6_cl_chunk_groups(problem, chunk, units->count);
   int64_t launches = rwkv6_cl_count_launches(chunk->window, all, units->longest);
   if (split) {
     launches += rwkv6_cl_count_launches(chunk->states_window, all, units->longest);
@@ -177,8 +178,8 @@ static rwkv6_status enqueue_increments(const rwkv6_plan *plan, const rwkv6_cl_ch
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, rwkv6_cl_chunk_groups(&plan->problem, chunk, units->count),
+                                 units->longest, chunk->work_group, false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
@@ -210,8 +211,8 @@ rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rw
   rwkv6_cl_arg_units(&a, units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, rwkv6_cl_chunk_groups(&plan->problem, chunk, units->count),
+                                 units->longest, chunk->work_group, false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
@@ -230,8 +231,8 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->out_scale);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, chunk->window, rwkv6_cl_chunk_groups(&plan->problem, chunk, units->count),
+                                 units->longest, chunk->work_group, false, error);
 }
 
 typedef struct forward_state {

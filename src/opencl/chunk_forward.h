@@ -19,8 +19,9 @@ typedef struct rwkv6_cl_chunk {
   const char *log;
   int local_limit; /* bytes of local memory to plan with; set first */
   int work_group, lanes, chunk, round;
+  int heads;                                          /* of one unit in a work-group */
   int64_t span;                                       /* steps between checkpoints, at least max(64, K, V) */
-  int64_t tiles;                                      /* work-groups of one head of a unit */
+  int64_t tiles;                                      /* of value channels, with a work-group each */
   int64_t state_groups;                               /* the same for the scan */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
@@ -54,6 +55,8 @@ void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
                             rwkv6_cl_chunk *chunk);
+/* Work-groups for that many units. */
+int64_t rwkv6_cl_chunk_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, int64_t units);
 int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
                                 bool split);
 

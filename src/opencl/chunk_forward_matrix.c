@@ -27,38 +27,56 @@ static bool splits_operands(const rwkv6_problem *problem) {
   return problem->dtype == RWKV6_FP32;
 }
 
-/* As cl/chunk_forward_matrix.cl lays out its local memory. */
-static int local_bytes(const rwkv6_problem *problem, int work_group, int sub_chunks, bool emulated) {
-  const int blocks = (problem->key_dim + 63) / 64, sub_groups = work_group / 32, splits = splits_operands(problem);
-  const int real_tasks = sub_chunks * blocks, each = (real_tasks + sub_groups - 1) / sub_groups;
-  const int tasks = emulated ? sub_groups * each : real_tasks, subs = (tasks + blocks - 1) / blocks;
-  const int task_floats = 64 * 20 + SUB_CHUNK * 68 + SUB_CHUNK * 24;
-  const int sub_floats = SUB_CHUNK * (64 * blocks + 4) + (1 + splits) * 64 * blocks;
-  const int columns = work_group / 2, element = splits ? 4 : 2;
-  const int token_bytes =
-      64 * blocks * (2 * element + (problem->w_dtype == RWKV6_FP32 ? 4 : 2)) + 2 * element * (columns + (splits ? 4 : 8));
-  return 4 * (tasks * task_floats + subs * sub_floats + work_group * (emulated ? 6 : 1)) + sub_chunks * SUB_CHUNK * token_bytes;
+/* A head has `side` sub-groups that make tiles and as many that use them. */
+typedef struct layout {
+  int side, heads, sub_chunks;
+} layout;
+
+/* Blocks of 32 key channels: with a sub-chunk each is a task. */
+static int blocks_of(const rwkv6_problem *problem) {
+  return (problem->key_dim + 31) / 32;
 }
 
-/* One sub-chunk and block of 64 key channels for each sub-group, where that fits: 4, 2 or 1 sub-chunks. */
-static int choose_sub_chunks(const rwkv6_problem *problem, int work_group, int limit, bool emulated) {
-  const int blocks = (problem->key_dim + 63) / 64;
-  int sub_chunks = 4;
-  while (sub_chunks > larger(1, work_group / 32 / blocks)) sub_chunks /= 2;
-  while (sub_chunks > 0 && local_bytes(problem, work_group, sub_chunks, emulated) > limit) sub_chunks /= 2;
-  return sub_chunks;
+/* As cl/chunk_matrix_tiles.h lays out local memory. */
+static int local_bytes(const rwkv6_problem *problem, const layout *l, bool emulated) {
+  const int blocks = blocks_of(problem), row = 32 * blocks, splits = splits_operands(problem), ahead = 2;
+  const int tasks = l->sub_chunks * blocks, chunk = SUB_CHUNK * l->sub_chunks;
+  const int element = splits ? 4 : 2, w_element = problem->w_dtype == RWKV6_FP32 ? 4 : 2;
+  const int state_floats = tasks * 32 * 20 + (1 + splits) * l->sub_chunks * row;
+  const int output_floats = chunk * (row + 4) + tasks * SUB_CHUNK * 24;
+  const int floats = 2 * (state_floats + output_floats) + tasks * SUB_CHUNK * 36 + row;
+  const int raw = (2 * element + w_element) * chunk * row + (2 * (element == 2) + (w_element == 2)) * chunk / 8 * 64;
+  const int values = element * chunk * (16 * l->side + (splits ? 4 : 8));
+  const int head = 4 * floats + ahead * raw + (ahead + 1) * values;
+  return l->heads * (head + 4 * 64 * l->side * (emulated ? 6 : 1)) + 128;
+}
+
+/* Sub-groups of a side: one for every 16 value channels, and for every task, up to 8. */
+static int wanted_side(const rwkv6_problem *problem) {
+  const int columns = rwkv6_power_of_2(problem->value_dim / 16), tasks = rwkv6_power_of_2(2 * blocks_of(problem));
+  return smaller(8, larger(columns, tasks));
+}
+
+static bool choose_layout(const rwkv6_problem *problem, int work_group, int limit, bool emulated, layout *l) {
+  l->side = smaller(wanted_side(problem), work_group / 64);
+  l->heads = l->side ? work_group / 64 / l->side : 0;
+  if (l->heads < 1 || l->heads > larger(1, (int)smaller(16, (int)problem->heads))) return false;
+  for (l->sub_chunks = 2; l->sub_chunks > 0; l->sub_chunks--)
+    if (local_bytes(problem, l, emulated) <= limit) return true;
+  return false;
 }
 
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g) {
-  const int sub_chunks = choose_sub_chunks(problem, work_group, g->local_limit, emulated);
+  layout l;
+  if (!choose_layout(problem, work_group, g->local_limit, emulated, &l)) return false;
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
-  if (!sub_chunks) return false;
   g->work_group = work_group;
-  g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
-  g->chunk = SUB_CHUNK * sub_chunks;
-  g->round = sub_chunks;
+  g->heads = l.heads;
+  g->lanes = 4 * l.side; /* 16 value channels of a sub-group are 4 quads */
+  g->chunk = SUB_CHUNK * l.sub_chunks;
+  g->round = l.sub_chunks;
   g->span = (dim + 63) / 64 * 64;
-  g->tiles = (problem->value_dim + work_group / 2 - 1) / (work_group / 2);
+  g->tiles = (problem->value_dim + 16 * l.side - 1) / (16 * l.side);
   g->state_groups = (problem->key_dim * problem->value_dim + work_group - 1) / work_group;
   return true;
 }
@@ -66,8 +84,8 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
 static bool write_options(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g, char *text,
                           size_t size) {
   if (!choose_geometry(problem, work_group, emulated, g)) return false;
-  snprintf(text, size, " -DWORK_GROUP=%d -DSUB_CHUNKS=%d -DSPAN=%d -DSPLIT=%d%s", g->work_group, g->round, (int)g->span,
-           splits_operands(problem), emulated ? "" : " -DENGINE_NVIDIA");
+  snprintf(text, size, " -DSIDE=%d -DHEADS=%d -DSUB_CHUNKS=%d -DSPAN=%d -DSPLIT=%d%s", g->lanes / 4, g->heads, g->round,
+           (int)g->span, splits_operands(problem), emulated ? "" : " -DENGINE_NVIDIA");
   return true;
 }
 
@@ -94,23 +112,23 @@ static int compute_capability(const rwkv6_device *device) {
 }
 
 /*
- * The driver says 48 KiB and takes as much as the GPU has for one work-group: 163 KiB and more where the minor number is 0, of
- * which two work-groups are to share what the compute unit has; 99 KiB elsewhere (CUDA C++ programming guide, "Compute
- * Capabilities").
+ * The driver says 48 KiB and takes as much as the GPU has for one work-group (CUDA C++ programming guide, "Compute
+ * Capabilities"): 163 KiB for 8.0, 227 KiB for later ones with the minor number 0, 99 KiB elsewhere.
  */
 static int nvidia_local_limit(const rwkv6_device *device) {
   const int capability = compute_capability(device);
-  return capability == 80 ? 80 * 1024 : capability % 10 == 0 ? 112 * 1024 : 96 * 1024;
+  return capability == 80 ? 162 * 1024 : capability % 10 == 0 ? 226 * 1024 : 99 * 1024;
 }
 
 static int emulated_local_limit(const rwkv6_device *device) {
-  const uint64_t most = 112 * 1024, there = device->info.local_memory;
+  const uint64_t most = 226 * 1024, there = device->info.local_memory;
   return (int)(there < most ? there : most);
 }
 
-/* 16 value channels a sub-group of 32. */
+/* Work-groups of 512 leave the compiler 128 registers a work-item, and so two sub-groups to each of NVIDIA's schedulers for a
+ * head. */
 static int preferred_work_group(const rwkv6_problem *problem) {
-  return smaller(256, 2 * rwkv6_power_of_2(larger(16, problem->value_dim)));
+  return 512;
 }
 
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
@@ -138,9 +156,10 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
     return false;
   }
   rwkv6_cl_chunk geometry = {.local_limit = emulated_local_limit(device)};
-  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, true, &geometry)) return takes(problem, reason, size);
-  snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64,
-           local_bytes(problem, RWKV6_MIN_WORK_GROUP, 1, true), device->info.local_memory);
+  const layout least = {1, 1, 1};
+  if (choose_geometry(problem, 64, true, &geometry)) return takes(problem, reason, size);
+  snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64, local_bytes(problem, &least, true),
+           device->info.local_memory);
   return false;
 }
 
