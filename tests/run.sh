@@ -234,7 +234,7 @@ gcc_suite() {
   suite_of '.*' "$on_devices|$timed" "gcc: suite" gcc
 }
 
-# Intel's compiler is the fastest: it builds 24 programs of each kernel, the others 9 unless there is time.
+# Intel's compiler is the fastest: it builds 51 programs of each kernel, the others 10 unless there is time.
 gcc_operations() {
   use gcc "$1"
   case $level:$1 in

@@ -10,8 +10,11 @@
 #include "conform/random.h"
 #include "tensor.h"
 
-/* 80: what kernels for matrix units take, though it is no multiple of the 64 channels of a task of theirs. */
-static const int32_t dims[8] = {1, 8, 33, 60, 64, 80, 128, 256};
+static const int32_t dims[8] = {1, 8, 33, 60, 64, 100, 128, 256};
+
+/* What kernels for matrix units take, though it is no multiple of the 64 channels of a task of theirs: in a long case of each
+ * type, beside the pairs. */
+#define ODD_DIM 80
 
 /* ----------------------------------------------------------------------------------------------------- what is compiled for */
 
@@ -90,9 +93,21 @@ static size_t select_full(conform_specialization *selected) {
   return count;
 }
 
-size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]) {
+static size_t select_paired(conform_extent extent, conform_specialization *selected) {
   if (extent == CONFORM_QUICK) return select_quick(selected);
   return extent == CONFORM_FULL ? select_full(selected) : select_pairwise(selected);
+}
+
+static size_t add_odd(conform_specialization *selected, size_t count) {
+  for (int dtype = 0; dtype < 3; dtype++)
+    selected[count++] =
+        (conform_specialization){ODD_DIM, ODD_DIM, (rwkv6_dtype)dtype, (rwkv6_dtype)dtype, RWKV6_DECAY_LOG, 0, 0};
+  return count;
+}
+
+size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]) {
+  const size_t paired = select_paired(extent, selected);
+  return extent == CONFORM_QUICK ? paired : add_odd(selected, paired);
 }
 
 const char *conform_specialization_name(const conform_specialization *specialization, char text[96]) {
@@ -202,8 +217,8 @@ static bool make_long(const conform_specialization *s, conform_extent extent, co
   test->decay = s->decay;
   test->distribution = CONFORM_SLOW;
   test->segment_length = 64;
-  if (largest > 64) test->length = 300;
-  return largest <= 64 || (largest == 256 && extent != CONFORM_QUICK);
+  if (largest == 256) test->length = 300;
+  return largest <= 64 || largest == ODD_DIM || (largest == 256 && extent != CONFORM_QUICK);
 }
 
 static covering_plan plan_of(const blocks *made, size_t count, conform_extent extent, double work) {
@@ -227,13 +242,13 @@ size_t conform_select_cases(conform_extent extent, uint64_t seed, double work, c
   conform_specialization *selected = conform_allocate(CONFORM_ALL_SPECIALIZATIONS, sizeof *selected);
   blocks *made = conform_allocate(1, sizeof *made);
   covering_row *rows = conform_allocate(MOST_ROWS, sizeof *rows);
-  const size_t blocks_count = conform_select_specializations(extent, selected);
-  set_blocks(made, selected, blocks_count);
-  const covering_plan plan = plan_of(made, blocks_count, extent, work);
+  const size_t paired = select_paired(extent, selected), all = conform_select_specializations(extent, selected);
+  set_blocks(made, selected, paired);
+  const covering_plan plan = plan_of(made, paired, extent, work);
   const size_t row_count = conform_cover(&plan, seed, rows, MOST_ROWS);
-  *cases = conform_allocate(row_count + blocks_count, sizeof **cases);
+  *cases = conform_allocate(row_count + all, sizeof **cases);
   size_t count = 0, row = 0;
-  for (size_t block = 0; block < blocks_count; block++) {
+  for (size_t block = 0; block < all; block++) {
     for (; row < row_count && rows[row].block == block; row++)
       (*cases)[count++] = (conform_selected){case_of(&selected[block], &rows[row]), block};
     conform_selected *one = &(*cases)[count];

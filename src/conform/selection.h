@@ -14,14 +14,15 @@ typedef struct conform_specialization {
   int32_t work_group;   /* as in a case; 0: what kernels prefer */
 } conform_specialization;
 
-#define CONFORM_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3 + 24)
+#define CONFORM_ALL_SPECIALIZATIONS (8 * 8 * 5 * 3 + 24 + 3)
 
 /* In each extent every two of K, V, type, type of w, decay form, whether there is an explicit chunk length and whether
  * work-groups are small meet in each combination of their values, but where it is said. */
 typedef enum conform_extent {
   CONFORM_QUICK,    /* 10, with three values of K and V */
-  CONFORM_PAIRWISE, /* 2 x 24, with eight values of K and V, of whose 64 pairs 24 occur, K = V among them */
-  CONFORM_FULL      /* 984: every combination of the first five, and the 24 with a chunk length, smaller work-groups or both */
+  CONFORM_PAIRWISE, /* 2 x 24, with eight values of K and V, of whose 64 pairs 24 occur, K = V among them, and 3 with 80 */
+  /* 987: every combination of the first five, the 24 with a chunk length, smaller work-groups or both, and the 3 with 80 */
+  CONFORM_FULL
 } conform_extent;
 
 size_t conform_select_specializations(conform_extent extent, conform_specialization selected[CONFORM_ALL_SPECIALIZATIONS]);

@@ -148,10 +148,17 @@ static bool is_past_a_checkpoint(const conform_case *t) {
   return t->key_dim == 256 && t->value_dim == 256 && t->length > 256 && t->decay != RWKV6_DECAY_FACTOR;
 }
 
+/* Between the multiples of 64 and of 16 that kernels for matrix units tell apart. */
+static bool is_odd_for_engines(const conform_case *t) {
+  return t->key_dim == 80 && t->value_dim == 80 && t->length == LONG_LENGTH;
+}
+
 static void test_long_cases(void **state) {
   (void)state;
   for (int extent = CONFORM_QUICK; extent <= CONFORM_FULL; extent++)
     assert_true(count_cases((conform_extent)extent, is_model_shape) >= 1);
+  assert_int_equal(count_cases(CONFORM_PAIRWISE, is_odd_for_engines), 3);
+  assert_int_equal(count_cases(CONFORM_FULL, is_odd_for_engines), 3);
   assert_true(count_cases(CONFORM_PAIRWISE, is_past_a_checkpoint) + count_cases(CONFORM_FULL, is_past_a_checkpoint) >= 2);
 }
 
@@ -163,7 +170,7 @@ static void test_programs(void **state) {
   assert_int_equal(conform_select_specializations(CONFORM_QUICK, selected), 10);
   assert_int_equal(conform_select_specializations(CONFORM_FULL, selected), CONFORM_ALL_SPECIALIZATIONS);
   const size_t count = conform_select_specializations(CONFORM_PAIRWISE, selected);
-  assert_int_equal(count, 48);
+  assert_int_equal(count, 51);
   for (size_t i = 0; i < count; i++) chunks[selected[i].chunk_length]++;
   for (int i = 0; i <= 16; i++) assert_true(chunks[i] >= 1);
 }
