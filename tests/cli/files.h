@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A folder that a test writes its bad files into. */
+/* Bad files that a test writes, into its folder. */
 #ifndef RWKV6_TESTS_CLI_FILES_H
 #define RWKV6_TESTS_CLI_FILES_H
 
 #include <stddef.h>
 
-/* Makes an empty folder under TMPDIR; cmocka group setup and teardown. The path is in `test_folder`. */
-extern char test_folder[256];
-int test_folder_make(void **state);
-int test_folder_remove(void **state);
-
-/* "test_folder/name"; static, valid until the next call but one. */
-const char *test_path(const char *name);
+#include "folder.h"
 
 void test_write(const char *path, const void *bytes, size_t length);
 void test_write_text(const char *path, const char *text);

@@ -16,6 +16,7 @@
 #include "cmocka_all.h"
 #include "device.h"
 #include "devices.h"
+#include "folder.h"
 #include "opencl/cache_entry.h"
 #include "quirks.h"
 
@@ -23,21 +24,12 @@ enum { TOKENS = 5, DIM = 8, THREADS = 4 };
 
 static test_devices devices;
 static int programs[TEST_MAX_DEVICES]; /* that a life needs: more than one where the driver takes only small work-groups */
-static char base[32], folder[64];
+static char folder[300];
 
 static int set_up(void **state) {
-  (void)state;
-  strcpy(base, "/tmp/rwkv6-cache-XXXXXX");
-  if (!mkdtemp(base)) return -1;
-  snprintf(folder, sizeof folder, "%s/programs", base);
+  if (test_folder_make(state)) return -1;
+  snprintf(folder, sizeof folder, "%s/programs", test_folder);
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char command[64];
-  snprintf(command, sizeof command, "rm -rf %s", base);
-  return system(command);
 }
 
 /* What a device said of its programs. */
@@ -124,7 +116,7 @@ static void find_file(int expected, char *path, size_t size) {
 }
 
 static void empty_folder(void) {
-  char command[96];
+  char command[400];
   snprintf(command, sizeof command, "rm -f %s/*", folder);
   assert_int_equal(system(command), 0);
 }
@@ -153,7 +145,7 @@ static void test_found_again(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
     float first[TOKENS * DIM], again[TOKENS * DIM], without[TOKENS * DIM];
-    char path[256];
+    char path[512];
     struct stat s;
     story told = life(i, folder, first);
     expect(&told, programs[i], 0, NULL);
@@ -186,7 +178,7 @@ static void test_damaged_files(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
     float o[TOKENS * DIM];
-    char path[256];
+    char path[512];
     size_t size;
     life(i, folder, o);
     find_file(programs[i], path, sizeof path);
@@ -227,7 +219,7 @@ static void test_wrong_programs(void **state) {
   (void)state;
   for (size_t i = 0; i < devices.count; i++) {
     float o[TOKENS * DIM];
-    char path[256];
+    char path[512];
     size_t size, forged_size;
     rwkv6_cl_entry entry;
     const char *why;
@@ -266,7 +258,7 @@ static void test_unusable_folders(void **state) {
 static void test_full_disk(void **state) {
   (void)state;
   float o[TOKENS * DIM];
-  char command[160];
+  char command[400];
   assert_int_equal(mkdir(folder, 0700), 0);
   snprintf(command, sizeof command, "mount -t tmpfs -o size=4k,mode=0700 none %s 2>/dev/null", folder);
   if (geteuid() != 0 || system(command) != 0) skip();
@@ -282,7 +274,7 @@ static void test_full_disk(void **state) {
 }
 
 static void write_old_file(const char *name, size_t size) {
-  char path[256];
+  char path[512];
   const struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
   unsigned char *bytes = calloc(size, 1);
   assert_non_null(bytes);
@@ -305,7 +297,7 @@ static story life_within(uint64_t limit) {
 /* What is stored pushes out what is oldest. */
 static void test_size_limit(void **state) {
   (void)state;
-  char path[256];
+  char path[512];
   enum { LIMIT = 16 << 20 };
   assert_int_equal(mkdir(folder, 0700), 0);
   write_old_file("old.program", LIMIT - 1);
@@ -408,7 +400,7 @@ static void test_threads(void **state) {
   for (size_t i = 0; i < devices.count; i++)
     for (int round = 0; round < 2; round++) {
       pthread_t threads[THREADS];
-      char path[256];
+      char path[512];
       story told;
       rwkv6_device *device = open_device(i, folder, &told);
       for (int t = 0; t < THREADS; t++) assert_int_equal(pthread_create(&threads[t], NULL, run_in_thread, device), 0);
@@ -435,7 +427,7 @@ static int count_programs(void **state) {
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, test_folder_remove)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(test_found_again),      IN_FOLDER(test_damaged_files), IN_FOLDER(test_wrong_programs),
       IN_FOLDER(test_unusable_folders), IN_FOLDER(test_full_disk),     IN_FOLDER(test_blob),

@@ -4,7 +4,7 @@
  * that puts hooks into two of the driver's, so that the other thread comes at the worst moment. Built with ThreadSanitizer too
  * (tests/run.sh).
  */
-#define _POSIX_C_SOURCE 200809L /* mkdtemp, nanosleep */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
@@ -16,26 +16,18 @@
 
 #include "cmocka_all.h"
 #include "devices.h"
+#include "folder.h"
 #include "opencl/loader.h"
 
 enum { THREADS = 4, DIMS = 4, TOKENS = 5 };
 
 static test_devices devices;
-static char base[32], folder[64];
+static char folder[300];
 
 static int set_up(void **state) {
-  (void)state;
-  strcpy(base, "/tmp/rwkv6-threads-XXXXXX");
-  if (!mkdtemp(base)) return -1;
-  snprintf(folder, sizeof folder, "%s/programs", base);
+  if (test_folder_make(state)) return -1;
+  snprintf(folder, sizeof folder, "%s/programs", test_folder);
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char command[64];
-  snprintf(command, sizeof command, "rm -rf %s", base);
-  return system(command);
 }
 
 /* ---- hooks: called once, by the thread that comes there next */
@@ -183,7 +175,7 @@ static void begin(size_t i) {
 
 static void end(void) {
   rwkv6_device_close(&device);
-  char command[96];
+  char command[400];
   snprintf(command, sizeof command, "rm -f %s/*", folder);
   assert_int_equal(system(command), 0);
 }
@@ -269,7 +261,7 @@ int main(void) {
   if (library && rwkv6_opencl_load_symbols(lookup, library, &error)) return puts(error.message), 1;
   const int status = test_devices_open(&devices);
   if (status) return status;
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, test_folder_remove)
   const struct CMUnitTest tests[] = {IN_FOLDER(test_kept_when_rehearsed), IN_FOLDER(test_others_do_not_wait),
                                      IN_FOLDER(test_failed_build), IN_FOLDER(test_many_threads)};
   const int failed = cmocka_run_group_tests_name("threads and programs", tests, NULL, NULL);

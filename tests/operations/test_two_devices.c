@@ -3,7 +3,7 @@
  * Two devices of a platform in one context of the caller's, as Meson starts it: PoCL's "pthread" and "basic". Each has its
  * queue, its programs in the cache and its blob. Skipped where no platform has two devices.
  */
-#define _POSIX_C_SOURCE 200809L /* mkdtemp, nanosleep */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #include "cmocka_all.h"
 #include "devices.h"
+#include "folder.h"
 #include "opencl/context.h"
 #include "rwkv6/opencl.h"
 
@@ -19,7 +20,7 @@ enum { DEVICES = 2, SEQUENCES = 2, TOKENS = 5, DIM = 8, ELEMENTS = SEQUENCES * T
 static const rwkv6_cl_functions *cl;
 static cl_device_id ids[DEVICES];
 static cl_context context;
-static char base[32], folder[64], log_text[8192];
+static char folder[300], log_text[8192];
 static bool trouble;
 
 static bool find_devices(void) {
@@ -35,12 +36,10 @@ static bool find_devices(void) {
 }
 
 static int set_up(void **state) {
-  (void)state;
   cl_int code;
   context = cl->CreateContext(NULL, DEVICES, ids, NULL, NULL, &code);
-  strcpy(base, "/tmp/rwkv6-two-XXXXXX");
-  if (code != CL_SUCCESS || !mkdtemp(base)) return -1;
-  snprintf(folder, sizeof folder, "%s/programs", base);
+  if (code != CL_SUCCESS || test_folder_make(state)) return -1;
+  snprintf(folder, sizeof folder, "%s/programs", test_folder);
   return 0;
 }
 
@@ -56,13 +55,10 @@ static cl_uint holders_of_context(void) {
 }
 
 static int tear_down(void **state) {
-  (void)state;
-  char command[64];
-  snprintf(command, sizeof command, "rm -rf %s", base);
   const cl_uint holders = holders_of_context();
   if (holders != 1) print_error("the context has %u holders\n", holders);
   cl->ReleaseContext(context);
-  return holders != 1 || system(command);
+  return test_folder_remove(state) || holders != 1;
 }
 
 static void listen(void *user, rwkv6_log_level level, const char *message) {

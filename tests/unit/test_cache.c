@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of the program cache: what is refused, what is written, what is removed. No OpenCL is used. */
-#define _GNU_SOURCE /* seteuid, utimensat, mkdtemp */
+#define _GNU_SOURCE /* seteuid, utimensat */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,25 +13,17 @@
 
 #include "cmocka_all.h"
 #include "device.h"
+#include "folder.h"
 #include "opencl/cache_entry.h"
 #include "opencl/cache_folder.h"
 
-static char base[32], folder_path[128];
+static char folder_path[300];
 static char reason[RWKV6_REASON_SIZE];
 
 static int set_up(void **state) {
-  (void)state;
-  strcpy(base, "/tmp/rwkv6-cache-XXXXXX");
-  if (!mkdtemp(base)) return -1;
-  snprintf(folder_path, sizeof folder_path, "%s/a/b", base);
+  if (test_folder_make(state)) return -1;
+  snprintf(folder_path, sizeof folder_path, "%s/a/b", test_folder);
   return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", base);
-  return system(command);
 }
 
 static rwkv6_cache_folder open_folder(void) {
@@ -128,20 +120,19 @@ static void test_strange_files(void **state) {
 
 static void test_strange_folders(void **state) {
   (void)state;
-  char other[80];
+  const char *other = test_path("other");
   rwkv6_cache_folder folder = open_folder();
   rwkv6_cache_folder_close(&folder);
   assert_int_equal(chmod(folder_path, 0777), 0);
   expect_refusal(true, "written to by other users");
   assert_int_equal(chmod(folder_path, 0700), 0);
-  snprintf(other, sizeof other, "%s/other", base);
   assert_int_equal(rename(folder_path, other), 0);
   assert_int_equal(symlink(other, folder_path), 0);
   expect_refusal(true, "cannot open the folder");
   assert_int_equal(unlink(folder_path), 0);
   close(open(folder_path, O_CREAT | O_WRONLY, 0600));
   expect_refusal(true, "cannot open the folder");
-  snprintf(folder_path, sizeof folder_path, "%s/x/y/z/too/deep", base);
+  snprintf(folder_path, sizeof folder_path, "%s/x/y/z/too/deep", test_folder);
   expect_refusal(true, "cannot make");
   snprintf(folder_path, sizeof folder_path, "/proc/no/such");
   expect_refusal(true, "cannot make");
@@ -159,13 +150,12 @@ static void test_other_user(void **state) {
   assert_int_equal(chown(folder_path, 12345, 12345), 0);
   expect_refusal(true, "another user");
   /* Root makes nothing in another user's folder, and another user cannot write into root's. */
-  snprintf(folder_path, sizeof folder_path, "%s/theirs/x", base);
-  char theirs[80];
-  snprintf(theirs, sizeof theirs, "%s/theirs", base);
+  snprintf(folder_path, sizeof folder_path, "%s/theirs/x", test_folder);
+  const char *theirs = test_path("theirs");
   assert_int_equal(mkdir(theirs, 0755) | chown(theirs, 12345, 12345), 0);
   expect_refusal(true, "which is another user's");
-  snprintf(folder_path, sizeof folder_path, "%s/mine", base);
-  assert_int_equal(mkdir(folder_path, 0755) | chmod(base, 0755), 0);
+  snprintf(folder_path, sizeof folder_path, "%s/mine", test_folder);
+  assert_int_equal(mkdir(folder_path, 0755) | chmod(test_folder, 0755), 0);
   assert_int_equal(seteuid(12345), 0);
   expect_refusal(true, "another user");
   strcat(folder_path, "/x");
@@ -305,7 +295,7 @@ static void test_entry(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, test_folder_remove)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(test_made_private),  IN_FOLDER(test_read_and_write),
       IN_FOLDER(test_strange_files), IN_FOLDER(test_strange_folders),
