@@ -50,6 +50,17 @@ void opencl_objects_destroy(opencl_objects *o) {
   o->cl->ReleaseContext(o->context);
 }
 
+void opencl_each_queue(const test_devices *devices, void (*check)(const opencl_objects *objects)) {
+  static const cl_command_queue_properties orders[] = {0, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE};
+  for (size_t device = 0; device < devices->count; device++)
+    for (int i = 0; i < 2; i++) {
+      opencl_objects objects;
+      opencl_objects_create(&objects, devices->device[device], orders[i]);
+      if (objects.queue) check(&objects);
+      opencl_objects_destroy(&objects);
+    }
+}
+
 cl_mem opencl_buffer(const opencl_objects *o, cl_mem_flags flags, size_t bytes, const void *data) {
   cl_int code;
   const cl_mem buffer =

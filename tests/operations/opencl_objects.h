@@ -32,6 +32,8 @@ typedef struct opencl_objects {
  * device does not take them, the queue is NULL. */
 void opencl_objects_create(opencl_objects *objects, const rwkv6_device *like, cl_command_queue_properties properties);
 void opencl_objects_destroy(opencl_objects *objects);
+/* `check` on every device, with an in-order queue and, where there is such a one, with an out-of-order queue. */
+void opencl_each_queue(const test_devices *devices, void (*check)(const opencl_objects *objects));
 
 cl_mem opencl_buffer(const opencl_objects *objects, cl_mem_flags flags, size_t bytes, const void *data);
 

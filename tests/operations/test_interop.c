@@ -380,13 +380,7 @@ static void check_states(const opencl_objects *o) {
 
 static void test_states(void **state) {
   (void)state;
-  for (size_t device = 0; device < devices.count; device++)
-    for (int out_of_order = 0; out_of_order < 2; out_of_order++) {
-      opencl_objects o;
-      opencl_objects_create(&o, devices.device[device], out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0);
-      if (o.queue) check_states(&o);
-      opencl_objects_destroy(&o);
-    }
+  opencl_each_queue(&devices, check_states);
 }
 
 /* The context lives as long as the device that wraps it; the device tells what it is. */

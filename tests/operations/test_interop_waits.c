@@ -87,15 +87,13 @@ static void check_state_call(const opencl_objects *o, operation what) {
   o->cl->ReleaseMemObject(buffer);
 }
 
+static void check_state_calls(const opencl_objects *o) {
+  for (int what = 0; what < OPERATIONS; what++) check_state_call(o, (operation)what);
+}
+
 static void test_states(void **state) {
   (void)state;
-  for (size_t device = 0; device < devices.count; device++)
-    for (int out_of_order = 0; out_of_order < 2; out_of_order++) {
-      opencl_objects o;
-      opencl_objects_create(&o, devices.device[device], out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0);
-      for (int what = 0; what < OPERATIONS && o.queue; what++) check_state_call(&o, (operation)what);
-      opencl_objects_destroy(&o);
-    }
+  opencl_each_queue(&devices, check_state_calls);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- checks */
