@@ -11,8 +11,7 @@
 #define SUFFIX ".program"
 #define NAME_SIZE (2 * RWKV6_SHA256_BYTES + sizeof SUFFIX)
 
-/* Longer texts than this (lists of extensions have a few thousand characters) make a device one that programs are not kept of.
- */
+/* Longer texts than this (lists of extensions have a few thousand characters) make a device one whose programs are not kept. */
 #define TEXT_SIZE 16384
 
 static bool add_device_text(rwkv6_sha256 *sha, const rwkv6_cl_device *d, cl_device_info what) {

@@ -12,8 +12,8 @@
 /* Local memory of the smallest devices (32 KiB), less room for what the driver itself takes. */
 #define RWKV6_CL_LOCAL_BYTES (30 * 1024)
 
-/* What kernels may plan with on this device: 2 KiB less than it has, 46 KiB at most, so that work-groups share a compute unit.
- */
+/* What kernels may plan with on this device: 2 KiB less than it has, 46 KiB at most, so that work-groups share a compute
+ * unit. */
 int rwkv6_cl_local_limit(const rwkv6_device *device);
 
 /* Parts of the workspace begin at multiples of 256 bytes. */
@@ -84,8 +84,8 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
 /*
  * The same for a kernel of forward whose steps are tokens, with one rule more: a step of single tokens is one launch, whatever
  * the budget. It reads and writes each state once, so it takes no longer than the memory of the device needs to be read and
- * written: less than the seconds after which a watchdog of a display resets it. (No launch
- * has more than 2^22 work-groups: 16 GiB of states of 64 x 64.)
+ * written: less than the seconds after which a watchdog of a display resets it. (No launch has more than 2^22 work-groups:
+ * 16 GiB of states of 64 x 64.)
  */
 rwkv6_cl_window rwkv6_cl_choose_forward_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
                                                double operations_per_step);

@@ -9,8 +9,8 @@
 
 #include "opencl/context.h"
 
-/* From now on, for everything that is made from this OpenCL device. UNSUPPORTED if its library lacks what times are taken with.
- */
+/* From now on, for everything that is made from this OpenCL device. UNSUPPORTED if its library lacks what times are taken
+ * with. */
 rwkv6_status bench_trace_install(rwkv6_device *device, rwkv6_error *error);
 
 /* Bytes of all buffers made since the last call. */
