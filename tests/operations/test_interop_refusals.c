@@ -206,6 +206,7 @@ static void check_events(fixture *f) {
   f->wait_count = 1;
   f->wait_list = &foreign;
   refused(f, "wait_list[0]", "another context");
+  assert_int_equal(f->o.extra.SetUserEventStatus(foreign, CL_COMPLETE), CL_SUCCESS);
   f->o.cl->ReleaseEvent(foreign);
 }
 

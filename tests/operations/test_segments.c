@@ -109,7 +109,7 @@ static void test_automatic_segments(void **state) {
   check(&test, false);
   test.length = 520;
   test.sequences = 3;
-  test.heads = 8;
+  test.heads = 32;
   check(&test, false);
 }
 
