@@ -71,10 +71,11 @@ static inline void decay_keys(const tiles_t *tiles, const place_t *p) {
 /* X = diag(D) X + sum_t keys_t values_t^T: S with k^ and v, G with r~ and do. */
 static inline void update_state(state_t *state, const tiles_t *tiles, local const float *keys, local const float *values,
                                 const place_t *p) {
-  for (int i = 0; i < ROWS; i++)
-    for (int q = 0; q < QUADS; q++)
-      state->at[i][q] = tiles->keep[p->tile_row + i] * state->at[i][q] + tiles->change[p->tile_row + i] * state->at[i][q];
-  UNROLL for (int t = 0; t < CHUNK; t++) {
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    const float keep = tiles->keep[p->tile_row + i], change = tiles->change[p->tile_row + i];
+    UNROLL for (int q = 0; q < QUADS; q++) state->at[i][q] = keep * state->at[i][q] + change * state->at[i][q];
+  }
+  UNROLL_4 for (int t = 0; t < CHUNK; t++) {
     local const float4 *row = (local const float4 *)(values + t * VALUE_STRIDE) + p->lane;
     UNROLL for (int q = 0; q < QUADS; q++) {
       const float4 x = row[q * LANES];
@@ -135,6 +136,20 @@ static inline void multiply_token(const state_t *state, const state_t *gradient,
 }
 
 /*
+ * A round's sums of partial products become the last ROUND elements of z, and what was there moves down. So z keeps its place
+ * in registers although the rounds are a loop, whose code would not fit an instruction cache if it were written out.
+ */
+static inline void push_sums(float *z, const tiles_t *tiles, const place_t *p) {
+  UNROLL for (int t = 0; t < PADDED_CHUNK - ROUND; t++) z[t] = z[t + ROUND];
+  UNROLL for (int t = 0; t < ROUND; t++) {
+    local const float *part = tiles->scratch + (2 * t + p->side) * LANES * LANE_STRIDE + p->side_row;
+    float sum = 0.0f;
+    UNROLL for (int lane = 0; lane < LANES; lane++) sum += part[lane * LANE_STRIDE];
+    z[PADDED_CHUNK - ROUND + t] = sum;
+  }
+}
+
+/*
  * The parts of <S_b, G_c>, and z: the S_b do_t of a row in a work-item of half 0, the G_c v_t of a row in one of half 1, ROUND
  * tokens at a time through scratch. Ends with a barrier.
  */
@@ -145,21 +160,17 @@ static inline void multiply_states(float *z, const state_t *state, const state_t
     UNROLL for (int q = 0; q < QUADS; q++) sum += state->at[i][q] * gradient->at[i][q];
     tiles->state_gradient[p->lane * TILE_ROWS + p->tile_row + i] = sum4(sum);
   }
-  UNROLL for (int first = 0; first < CHUNK; first += ROUND) {
-    UNROLL for (int t = 0; t < ROUND; t++) {
-      if (first + t < CHUNK)
+  /* Of elements that are undefined here NVIDIA's assembler (CUDA 13.0, seen on sm_90) makes copies of the newest sum where only
+   * some work-items push: the sums of all rounds but the last two get lost. */
+  UNROLL for (int t = 0; t < PADDED_CHUNK; t++) z[t] = 0.0f;
+  ROLL for (int first = 0; first < CHUNK; first += ROUND) {
+    UNROLL_4 for (int t = 0; t < ROUND; t++) {
+      if (CHUNK == PADDED_CHUNK || first + t < CHUNK)
         multiply_token(state, gradient, tiles, p, first + t,
                        tiles->scratch + (2 * t * LANES + p->lane) * LANE_STRIDE + p->tile_row);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    UNROLL for (int t = 0; t < ROUND; t++) {
-      if (first + t < CHUNK && p->side < 2) {
-        local const float *part = tiles->scratch + (2 * t + p->side) * LANES * LANE_STRIDE + p->side_row;
-        float sum = 0.0f;
-        UNROLL for (int lane = 0; lane < LANES; lane++) sum += part[lane * LANE_STRIDE];
-        z[first + t] = sum;
-      }
-    }
+    if (p->side < 2) push_sums(z, tiles, p);
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 }
@@ -216,14 +227,14 @@ static inline void add_later(float *y, float *dw, const tiles_t *tiles, int row)
   }
   UNROLL for (int j = 0; j < CHUNK; j++) {
     const float k_j = tiles->k[j * TILE_ROWS + row];
-    float terms[CHUNK]; /* r_i prod(j+1..i-1) M_ij */
+    float decayed[CHUNK]; /* r_i prod(j+1..i-1) */
     float product = 1.0f, later = 0.0f;
     UNROLL for (int i = j + 1; i < CHUNK; i++) {
-      terms[i] = r[i] * (product * tiles->M[ENTRY(i, j)]);
+      decayed[i] = r[i] * product;
       product *= d[i];
     }
     UNROLL for (int i = CHUNK - 1; i > j; i--) {
-      later += terms[i];
+      later += decayed[i] * tiles->M[ENTRY(i, j)];
       if (i > j + 1) dw[i - 1] += k_j * later;
     }
     y[j] += later;
@@ -247,32 +258,42 @@ typedef struct outputs_t {
   layout_t dr_at, dk_at, dw_at;
 } outputs_t;
 
+static inline void write_tokens(global dtype_t *to, index_t stride, const float *z, int count) {
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    if (t < count) store_d(to, z[t]);
+    to += stride;
+  }
+}
+
 /* One row of dr or dk. */
 static inline void write_row(global dtype_t *to, layout_t at, const float *z, const place_t *p, index_t step, int count) {
   walk_t walk;
   find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
   to += walk.first + p->first_row + p->side_row;
-  UNROLL for (int t = 0; t < CHUNK; t++) {
-    if (t < count) store_d(to, z[t]);
-    to += walk.stride;
-  }
+  if (count == CHUNK)
+    write_tokens(to, walk.stride, z, CHUNK);
+  else
+    write_tokens(to, walk.stride, z, count);
 }
 
-/* The last two parts, in dw, and the first two, in scratch. */
-static inline void write_dw(const outputs_t *out, const float *dw, const inputs_t *in, const tiles_t *tiles, const place_t *p,
-                            index_t step, int count) {
+/* dw from the first two parts, in scratch, and the last two, in the tile of v: each token of a row by another work-item. */
+static inline void write_dw(const outputs_t *out, const inputs_t *in, const tiles_t *tiles, const place_t *p, index_t step,
+                            int count) {
+  const int t_first = p->item / TILE_ROWS;
   walk_t from;
-  find_walk(&from, in->w_at, &p->unit, p->head, step, p->reverse);
+  find_walk(&from, in->w_at, &p->unit, p->head, step + t_first, p->reverse);
   walk_t to;
-  find_walk(&to, out->dw_at, &p->unit, p->head, step, p->reverse);
-  const int c = p->first_row + p->side_row;
-  UNROLL for (int t = 0; t < CHUNK; t++) {
+  find_walk(&to, out->dw_at, &p->unit, p->head, step + t_first, p->reverse);
+  global const w_dtype_t *w = in->w + from.first + p->first_row + p->side_row;
+  global w_dtype_t *dw = out->dw + to.first + p->first_row + p->side_row;
+  UNROLL_4 for (int n = 0; n < KEY_TOKENS; n++) {
+    const int t = t_first + n * KEYS_DOWN, at = t * TILE_ROWS + p->side_row;
     if (t < count) {
-      const int at = t * TILE_ROWS + p->side_row;
-      const float log_gradient = tiles->scratch[CHUNK * TILE_ROWS + at] + dw[t];
-      const float w_t = load_w(in->w + from.first + t * from.stride + c);
-      store_w(out->dw + to.first + t * to.stride + c, decay_gradient(w_t, tiles->d[at], log_gradient));
+      const float log_gradient = tiles->scratch[CHUNK * TILE_ROWS + at] + tiles->v[at];
+      store_w(dw, decay_gradient(load_w(w), tiles->d[at], log_gradient));
     }
+    w += KEYS_DOWN * from.stride;
+    dw += KEYS_DOWN * to.stride;
   }
 }
 
@@ -296,7 +317,7 @@ static inline void rebuild_span(state_t *before, state_t *state, const tiles_t *
  */
 static inline float retreat_chunk(const state_t *state, state_t *gradient, const outputs_t *out, const tiles_t *tiles,
                                   const inputs_t *in, const place_t *p, index_t step, int count, float u) {
-  float z[CHUNK], dw[CHUNK], du = 0.0f;
+  float z[PADDED_CHUNK], dw[CHUNK], du = 0.0f;
   const bool real_row = p->first_row + p->side_row < KEY_DIM;
   load_chunk(tiles, in, p, step, count, true);
   sum_triangle(tiles, p);
@@ -309,10 +330,11 @@ static inline float retreat_chunk(const state_t *state, state_t *gradient, const
     finish_y(z, dw, tiles, p->side_row);
     add_later(z, dw, tiles, p->side_row);
     du = add_own(z, tiles, p->side_row, u);
+    UNROLL for (int t = 0; t < CHUNK; t++) tiles->v[t * TILE_ROWS + p->side_row] = dw[t];
     if (real_row) write_row(out->dk, out->dk_at, z, p, step, count);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (p->side == 1 && real_row) write_dw(out, dw, in, tiles, p, step, count);
+  if (real_row) write_dw(out, in, tiles, p, step, count);
   update_state(gradient, tiles, tiles->scratch, tiles->dout, p);
   barrier(CLK_LOCAL_MEM_FENCE);
   return du;
@@ -336,7 +358,7 @@ chunk_backward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, 
   local float r_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float k_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
   local float d_tile[CHUNK * TILE_ROWS] __attribute__((aligned(16)));
-  local float v_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
+  local float v_tile[CHUNK * LARGER(VALUE_STRIDE, TILE_ROWS)] __attribute__((aligned(16)));
   local float do_tile[CHUNK * VALUE_STRIDE] __attribute__((aligned(16)));
   local float state_gradient[LANES * TILE_ROWS] __attribute__((aligned(16)));
   local float log_sum[KEYS_DOWN * TILE_ROWS];

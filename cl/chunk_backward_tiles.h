@@ -16,6 +16,7 @@
 #define PADDED_VALUE (4 * LANES * QUADS)
 #define VALUE_STRIDE (PADDED_VALUE + 4)
 #define CHUNKS (SPAN / CHUNK)
+#define PADDED_CHUNK ((CHUNK + ROUND - 1) / ROUND * ROUND)
 
 /* The triangle of M, shared out as that of A in chunk_forward.cl. */
 #define PAIRS ((CHUNK + 1) / 2)
@@ -46,7 +47,7 @@ typedef struct inputs_t {
 /* Local memory. Rows of key channels are TILE_ROWS floats apart, rows of value channels VALUE_STRIDE. */
 typedef struct tiles_t {
   local float *r, *k, *d;      /* [CHUNK]; k is multiplied by its product of factors in place to rebuild a state */
-  local float *v, *dout;       /* [CHUNK]; do is multiplied by scale */
+  local float *v, *dout;       /* [CHUNK]; do is multiplied by scale; v makes room for two parts of dw, [CHUNK][TILE_ROWS] */
   local float *state_gradient; /* [LANES][TILE_ROWS]: parts of <S_b, G_c> */
   local float *log_sum;        /* [KEYS_DOWN][TILE_ROWS]: parts of the log of D */
   local float *keep, *change;  /* [TILE_ROWS]: D, see chunk_decay */
@@ -73,7 +74,7 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch);
   const index_t tile = find_head(&p->unit, &p->head, units, batch, group, TILES);
-  p->item = get_local_id(0);
+  p->item = LOCAL_ITEM;
   p->tile_row = p->item / LANES * ROWS;
   p->lane = p->item & (LANES - 1);
   p->side = p->item / TILE_ROWS;
@@ -87,25 +88,32 @@ static inline index_t state_at(const place_t *p, index_t state) {
 }
 
 static inline void load_state(state_t *state, global const float *from, const place_t *p, bool present) {
-  for (int i = 0; i < ROWS; i++)
-    for (int q = 0; q < QUADS; q++) {
-      const int row = p->first_row + p->tile_row + i, column = 4 * (p->lane + q * LANES);
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    const int row = p->first_row + p->tile_row + i;
+    UNROLL for (int q = 0; q < QUADS; q++) {
+      const int column = 4 * (p->lane + q * LANES);
       float x[4];
-      for (int c = 0; c < 4; c++)
-        x[c] = present && row < KEY_DIM && column + c < VALUE_DIM ? from[row * VALUE_DIM + column + c] : 0.0f;
+      UNROLL for (int c = 0; c < 4; c++) {
+        const bool inside = present && row < KEY_DIM && column + c < VALUE_DIM;
+        x[c] = inside ? from[row * VALUE_DIM + column + c] : 0.0f;
+      }
       state->at[i][q] = (float4)(x[0], x[1], x[2], x[3]);
     }
+  }
 }
 
 static inline void store_state(const state_t *state, global float *to, const place_t *p) {
-  for (int i = 0; i < ROWS; i++)
-    for (int q = 0; q < QUADS; q++) {
-      const int row = p->first_row + p->tile_row + i, column = 4 * (p->lane + q * LANES);
+  UNROLL for (int i = 0; i < ROWS; i++) {
+    const int row = p->first_row + p->tile_row + i;
+    UNROLL for (int q = 0; q < QUADS; q++) {
+      const int column = 4 * (p->lane + q * LANES);
       const float4 s = state->at[i][q];
       const float x[4] = {s.x, s.y, s.z, s.w};
-      for (int c = 0; c < 4; c++)
+      UNROLL for (int c = 0; c < 4; c++) {
         if (row < KEY_DIM && column + c < VALUE_DIM) to[row * VALUE_DIM + column + c] = x[c];
+      }
     }
+  }
 }
 
 /* What one work-item loads of a chunk, as it lies in memory: neighbouring work-items take neighbouring channels, and no load
@@ -135,13 +143,13 @@ static inline void fetch_values(dtype_t x[VALUE_SETS][VALUE_TOKENS], global cons
                                 const place_t *p, index_t step, int count) {
   const int t_first = p->item / VALUES_ACROSS;
   walk_t walk;
-  find_walk(&walk, values_at, &p->unit, p->head, step, p->reverse);
+  find_walk(&walk, values_at, &p->unit, p->head, step + t_first, p->reverse);
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
     const int c = min((p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS, VALUE_DIM - 1);
-    global const dtype_t *from = values + walk.first + min(t_first, count - 1) * walk.stride + c;
+    global const dtype_t *from = values + walk.first + c;
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
-      x[set][n] = *from;
-      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * walk.stride : 0;
+      x[set][n] = t_first + n * VALUES_DOWN < count ? *from : 0;
+      from += VALUES_DOWN * walk.stride;
     }
   }
 }
@@ -178,9 +186,9 @@ static inline void stage_values(local float *tile, const dtype_t x[VALUE_SETS][V
   }
 }
 
-/* The tensors of one chunk, all loads in flight before the first is used. Ends with a barrier. */
-static inline void load_chunk(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
-                              bool with_gradient) {
+/* All loads in flight before the first is used. */
+static inline void load_tokens(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
+                               bool with_gradient) {
   fetched_t x;
   fetch_keys(&x, in, p, step, count, with_gradient);
   fetch_values(x.v, in->v, in->v_at, p, step, count);
@@ -188,6 +196,15 @@ static inline void load_chunk(const tiles_t *tiles, const inputs_t *in, const pl
   stage_keys(tiles, &x, p, count, with_gradient);
   stage_values(tiles->v, x.v, 1.0f, p, count);
   if (with_gradient) stage_values(tiles->dout, x.dout, in->scale, p, count);
+}
+
+/* The tensors of one chunk. A whole one, known as such, needs no look at each token. Ends with a barrier. */
+static inline void load_chunk(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
+                              bool with_gradient) {
+  if (count == CHUNK)
+    load_tokens(tiles, in, p, step, CHUNK, with_gradient);
+  else
+    load_tokens(tiles, in, p, step, count, with_gradient);
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 

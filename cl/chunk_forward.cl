@@ -96,48 +96,64 @@ static inline void update_state(float4 *state, const tiles_t *tiles, const place
   }
 }
 
-/* By dot, as Oclgrind's check for uninitialized values crashes on the shuffles that written-out sums become. */
-static inline float sum4(float4 x) {
-  return dot(x, (float4)(1.0f));
-}
-
 /*
- * Leaves SHARES partial sums of each entry of A in scratch. A work-item goes down column `pair` and then column CHUNK - 1 -
- * pair, CHUNK + 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the channels in `decayed`.
+ * Leaves SHARES partial sums of each entry of A in scratch (entry_at). A work-item goes down column `pair` below the diagonal
+ * and then down column CHUNK - 1 - pair, CHUNK - 1 entries whatever the pair is, with k'_j prod(j+1..i-1) of its share of the
+ * channels in `decayed`.
  */
 static inline void sum_triangle(const tiles_t *tiles, local const float4 *u, const place_t *p) {
   local const float4 *r = (local const float4 *)tiles->r;
   local const float4 *k = (local const float4 *)tiles->k;
   local const float4 *d = (local const float4 *)tiles->d;
-  const int pair = p->item / SHARES;
+  const int pair = p->item / SHARES, other = CHUNK - 1 - pair;
   const int share = p->item & (SHARES - 1);
   if (pair >= PAIRS) return;
-  float4 decayed[SHARE_QUADS];
-  UNROLL for (int n = 0; n < CHUNK + 1; n++) {
-    const bool second = n >= CHUNK - pair;
-    const int j = second ? CHUNK - 1 - pair : pair, i = second ? n - 1 : pair + n;
-    float4 sum = (float4)(0.0f);
+  local float *sums = tiles->scratch + share * SHARE_STRIDE + pair * (CHUNK + 1);
+  float4 decayed[SHARE_QUADS], next[SHARE_QUADS];
+  float first_own = 0.0f, second_own = 0.0f;
+  UNROLL for (int m = 0; m < SHARE_QUADS; m++) {
+    const int quad = share + m * SHARES;
+    if (quad < PADDED_KEY / 4) {
+      decayed[m] = k[pair * (KEY_STRIDE / 4) + quad];
+      next[m] = k[other * (KEY_STRIDE / 4) + quad];
+      first_own += dot(r[pair * (KEY_STRIDE / 4) + quad] * u[quad], decayed[m]);
+      second_own += dot(r[other * (KEY_STRIDE / 4) + quad] * u[quad], next[m]);
+    }
+  }
+  sums[CHUNK - 1] = first_own;
+  sums[CHUNK] = second_own;
+  UNROLL for (int n = 0; n < CHUNK - 1; n++) {
+    const bool restart = n >= CHUNK - PAIRS && n == other; /* the first half is of the first column whatever the pair is */
+    const bool second = n >= CHUNK - PAIRS && n >= other;
+    const int row = (n + 1 + (second ? 0 : pair)) * (KEY_STRIDE / 4);
+    float sum = 0.0f;
     UNROLL for (int m = 0; m < SHARE_QUADS; m++) {
       const int quad = share + m * SHARES;
       if (quad < PADDED_KEY / 4) {
-        const float4 r_i = r[i * (KEY_STRIDE / 4) + quad], d_i = d[i * (KEY_STRIDE / 4) + quad];
-        if (i == j) decayed[m] = k[j * (KEY_STRIDE / 4) + quad];
-        sum += r_i * decayed[m] * (i == j ? u[quad] : (float4)(1.0f));
-        decayed[m] *= i == j ? (float4)(1.0f) : d_i;
+        if (restart) decayed[m] = next[m];
+        sum += dot(r[row + quad], decayed[m]);
+        decayed[m] *= d[row + quad];
       }
     }
-    tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] = sum4(sum);
+    sums[n] = sum;
   }
+}
+
+/* Where the sums of A_ij lie within a share: columns by pairs, as sum_triangle goes through them, then their diagonals. */
+static inline int entry_at(int i, int j) {
+  const bool first = j < PAIRS;
+  const int below = first ? i - j - 1 : i - 1, own = first ? CHUNK - 1 : CHUNK;
+  return (first ? j : CHUNK - 1 - j) * (CHUNK + 1) + (i == j ? own : below);
 }
 
 /* A as a square, with zeros above the diagonal. */
 static inline void finish_triangle(const tiles_t *tiles, const place_t *p) {
   for (int entry = p->item; entry < CHUNK * CHUNK; entry += WORK_GROUP) {
     const int i = entry / CHUNK, j = entry - i * CHUNK;
+    local const float *sums = tiles->scratch + entry_at(i, min(i, j));
     float sum = 0.0f;
-    UNROLL for (int share = 0; share < SHARES; share++) sum +=
-        j <= i ? tiles->scratch[share * SHARE_STRIDE + ENTRY(i, j)] : 0.0f;
-    tiles->A[entry] = sum;
+    UNROLL for (int share = 0; share < SHARES; share++) sum += sums[share * SHARE_STRIDE];
+    tiles->A[entry] = j <= i ? sum : 0.0f;
   }
 }
 
@@ -169,7 +185,7 @@ static inline void write_outputs(const float4 *state, const tiles_t *tiles, cons
   find_walk(&o_walk, o_at, &p->unit, p->head, step, p->reverse);
   for (int first = 0; first < count; first += ROUND) {
     const int tokens = min(ROUND, count - first);
-    UNROLL for (int t = 0; t < ROUND; t++) if (first + t < CHUNK) partial[t * WORK_GROUP + p->item] =
+    UNROLL for (int t = 0; t < ROUND; t++) if (CHUNK % ROUND == 0 || first + t < CHUNK) partial[t * WORK_GROUP + p->item] =
         output_part(state, tiles, p, first + t);
     barrier(CLK_LOCAL_MEM_FENCE);
     const int t_first = p->item / VALUES_ACROSS;

@@ -24,11 +24,10 @@
 #define SHARES_WANTED (WORK_GROUP / PAIRS < PADDED_KEY / 4 ? WORK_GROUP / PAIRS : PADDED_KEY / 4)
 #define SHARES (POWER_OF_2(SHARES_WANTED + 1) / 2)
 #define SHARE_QUADS ((PADDED_KEY / 4 + SHARES - 1) / SHARES)
-#define TRIANGLE (CHUNK * (CHUNK + 1) / 2)
-#define ENTRY(i, j) ((i) * ((i) + 1) / 2 + (j))
+#define ENTRIES (PAIRS * (CHUNK + 1))
 
 /* Partial sums of A, and later of o. */
-#define SHARE_STRIDE (TRIANGLE + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
+#define SHARE_STRIDE (ENTRIES + 1) /* odd for CHUNK = 16, so that shares fall into different banks */
 #define SCRATCH_A (SHARE_STRIDE * SHARES)
 #define SCRATCH_O (ROUND * WORK_GROUP * 4)
 #define SCRATCH (SCRATCH_A > SCRATCH_O ? SCRATCH_A : SCRATCH_O)
@@ -62,7 +61,7 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
   const index_t tile = find_head(&p->unit, &p->head, units, batch, group, TILES);
-  p->item = get_local_id(0);
+  p->item = LOCAL_ITEM;
   p->part = p->item / LANES;
   p->lane = p->item & (LANES - 1);
   p->first_row = p->part * ROWS;
@@ -126,22 +125,29 @@ static inline void fetch_keys(fetched_t *x, const inputs_t *in, const place_t *p
 static inline void fetch_values(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count) {
   const int t_first = p->item / VALUES_ACROSS;
   walk_t v;
-  find_walk(&v, in->v_at, &p->unit, p->head, step, p->reverse);
+  find_walk(&v, in->v_at, &p->unit, p->head, step + t_first, p->reverse);
   UNROLL for (int set = 0; set < VALUE_SETS; set++) {
     const int c = p->first_column - 4 * p->lane + (p->item & (VALUES_ACROSS - 1)) + set * VALUES_ACROSS;
-    global const dtype_t *from = in->v + v.first + min(t_first, count - 1) * v.stride + min(c, VALUE_DIM - 1);
+    global const dtype_t *from = in->v + v.first + min(c, VALUE_DIM - 1);
     UNROLL for (int n = 0; n < VALUE_TOKENS; n++) {
-      x->v[set][n] = *from;
-      from += t_first + (n + 1) * VALUES_DOWN < count ? VALUES_DOWN * v.stride : 0;
+      x->v[set][n] = t_first + n * VALUES_DOWN < count ? *from : 0;
+      from += VALUES_DOWN * v.stride;
     }
   }
 }
 
-static inline void fetch(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, index_t end, bool with_r) {
-  const int count = (int)min((index_t)CHUNK, end - step);
-  if (count <= 0) return;
+static inline void fetch_tokens(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, int count, bool with_r) {
   fetch_keys(x, in, p, step, count, with_r);
   fetch_values(x, in, p, step, count);
+}
+
+/* A whole chunk, known as such, needs no look at each token. */
+static inline void fetch(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, index_t end, bool with_r) {
+  const int count = (int)min((index_t)CHUNK, end - step);
+  if (count == CHUNK)
+    fetch_tokens(x, in, p, step, CHUNK, with_r);
+  else if (count > 0)
+    fetch_tokens(x, in, p, step, count, with_r);
 }
 
 /* To local memory. Steps beyond `count` get r = k = 0 and a factor of 1, so that they change nothing. */
@@ -178,10 +184,18 @@ static inline void stage_values(const tiles_t *tiles, const fetched_t *x, const 
   }
 }
 
-static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
-                         bool with_r) {
+static inline void stage_tokens(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
+                                bool with_r) {
   stage_keys(tiles, x, in, p, count, with_r);
   stage_values(tiles, x, p, count);
+}
+
+static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
+                         bool with_r) {
+  if (count == CHUNK)
+    stage_tokens(tiles, x, in, p, CHUNK, with_r);
+  else
+    stage_tokens(tiles, x, in, p, count, with_r);
 }
 
 #endif

@@ -56,9 +56,15 @@ static inline void store_bf16(global bf16_t *p, float value) {
 #ifdef UNROLL_LOOPS
 #define UNROLL _Pragma("unroll")
 #define UNROLL_4 _Pragma("unroll 4") /* independent trips side by side, without a register for each of them */
+#define ROLL _Pragma("unroll 1")     /* code that would leave too little of an instruction cache to the rest of a kernel */
+/* The number of the work-item, of WORK_GROUP, a power of 2: compilers see its range and drop many a test. Not on CPUs, as PoCL
+ * 3.1 loses work-item loops that it finds to have one trip at most. */
+#define LOCAL_ITEM ((int)get_local_id(0) & (WORK_GROUP - 1))
 #else
 #define UNROLL
 #define UNROLL_4
+#define ROLL
+#define LOCAL_ITEM ((int)get_local_id(0))
 #endif
 
 /* The least power of 2 that is at least x, 1 to 512. */

@@ -53,8 +53,8 @@ static int local_bytes(const rwkv6_problem *problem, const backward_geometry *g)
   const int shares = smaller(smaller(g->work_group / ((chunk + 1) / 2), 16), padded_value / 4);
   const int lane_stride = tile_rows + larger(32 * g->rows / g->lanes, 1);
   const int scratch = larger((triangle + 1) * shares, larger(2 * g->round * g->lanes * lane_stride, 2 * chunk * tile_rows));
-  const int floats =
-      3 * chunk * tile_rows + 2 * chunk * (padded_value + 4) + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
+  const int values = chunk * (padded_value + 4 + larger(padded_value + 4, tile_rows));
+  const int floats = 3 * chunk * tile_rows + values + (g->lanes + 2) * tile_rows + g->work_group + triangle + scratch;
   return 4 * floats;
 }
 

@@ -25,9 +25,9 @@ static int larger(int a, int b) {
 static int local_bytes(const rwkv6_problem *problem, const rwkv6_cl_chunk *g) {
   const int parts = g->work_group / g->lanes, chunk = g->chunk;
   const int padded_key = 4 * parts * ((problem->key_dim + 4 * parts - 1) / (4 * parts));
-  const int triangle = chunk * (chunk + 1) / 2;
-  const int shares = smaller(g->work_group / ((chunk + 1) / 2), padded_key / 4);
-  const int scratch = larger((triangle + 1) * shares, g->round * g->work_group * 4);
+  const int pairs = (chunk + 1) / 2;
+  const int shares = smaller(g->work_group / pairs, padded_key / 4);
+  const int scratch = larger((pairs * (chunk + 1) + 1) * shares, g->round * g->work_group * 4);
   const int floats = 3 * chunk * (padded_key + 4) + chunk * 4 * g->lanes + 3 * padded_key + larger(g->work_group, padded_key) +
                      chunk * chunk + scratch;
   return 4 * floats;

@@ -87,13 +87,14 @@ FAULTS = [
     ("du of the last block only", "recurrent_backward", "du_sum += block_sum;", "du_sum = block_sum;", "recurrent_backward", LOG),
     ("du without the first sequence", "sum_du.h", "for (index_t n = 0;", "for (index_t n = 1;", "recurrent_backward", LOG),
     # chunk forward
-    ("u left out of the diagonal", "chunk_forward", "(i == j ? u[quad] : (float4)(1.0f))", "(float4)(1.0f)", "chunk_forward", LOG),
-    ("decay of the token itself in its pairs", "chunk_forward", "decayed[m] *= i == j ? (float4)(1.0f) : d_i;", "decayed[m] *= d_i;",
-     "chunk_forward", LOG),
+    ("u left out of the diagonal", "chunk_forward", "dot(r[other * (KEY_STRIDE / 4) + quad] * u[quad],",
+     "dot(r[other * (KEY_STRIDE / 4) + quad],", "chunk_forward", LOG),
+    ("decay of the token itself in its pairs", "chunk_forward", "dot(r[row + quad], decayed[m]);",
+     "dot(r[row + quad], decayed[m] * d[row + quad]);", "chunk_forward", LOG),
     ("r one decay too far", "chunk_forward", "float before = 1.0f,", "float before = tiles->d[c],", "chunk_forward", LOG),
     ("k one decay too far", "chunk_forward", "float after = 1.0f;", "float after = 0.5f;", "chunk_forward", LOG),
     ("steps beyond the last decay the state", "chunk_forward", "tiles->d[at] = present ? decay_factor(w_t) : 1.0f;",
-     "tiles->d[at] = decay_factor(w_t);", "chunk_forward", LOG),
+     "tiles->d[at] = decay_factor(w_t);", "chunk_forward", RAW),
     ("segments joined with the decay of channel 0", "chunk_scan.h", "+ unit_head * KEY_DIM + row;", "+ unit_head * KEY_DIM;",
      "chunk_forward", SEGMENTS),
     ("scale missing in chunks", "chunk_forward", "out_scale * sum)", "sum)", "chunk_forward", LOG),
@@ -207,7 +208,7 @@ RACES = [
      "recurrent_backward", TINY),
     ("load of a chunk", "chunk_forward", "stage(tiles, &fetched, in, p, count, true);\n    ", "chunk_forward", TINY),
     ("transformed r and k", "chunk_forward", "transform(tiles, p, true);\n    ", "chunk_forward", TINY),
-    ("load of a chunk in backward", "chunk_backward", "stage_values(tiles->dout, x.dout, in->scale, p, count);\n  ", "chunk_backward", TINY),
+    ("load of a chunk in backward", "chunk_backward", "load_tokens(tiles, in, p, step, count, with_gradient);\n  ", "chunk_backward", TINY),
     # Matrix units. The emulated engine_multiply is itself a barrier of the work-group: where one follows, no other is missed. And
     # chunk_states, which has few products, needs sequences that take Oclgrind a minute.
     ("copy of the first chunk", "chunk_forward_matrix", "copy_chunk(tiles, in, p, first_step, end, 0, true);\n  engine_wait();\n  ",
