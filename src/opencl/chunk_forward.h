@@ -20,7 +20,6 @@ typedef struct rwkv6_cl_chunk {
   int local_limit; /* bytes of local memory to plan with; set first */
   int work_group, lanes;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
-  int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
   int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
   int64_t tiles;        /* work-groups of one head of a unit */
   int64_t state_groups; /* the same for the scan */

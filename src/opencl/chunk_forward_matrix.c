@@ -12,8 +12,8 @@
 #include "opencl/variants.h"
 #include "plan.h"
 
-/* Tokens of a sub-chunk: all that the length of a chunk has to do with the bits of a result. */
-#define SUB_CHUNK 16
+/* Tokens of a chunk. */
+#define CHUNK 32
 
 static int smaller(int a, int b) {
   return a < b ? a : b;
@@ -27,45 +27,54 @@ static bool splits_operands(const rwkv6_problem *problem) {
   return problem->dtype == RWKV6_FP32;
 }
 
-/* As cl/chunk_forward_matrix.cl lays out its local memory. */
-static int local_bytes(const rwkv6_problem *problem, int work_group, int sub_chunks, bool emulated) {
-  const int blocks = (problem->key_dim + 63) / 64, sub_groups = work_group / 32, splits = splits_operands(problem);
-  const int real_tasks = sub_chunks * blocks, each = (real_tasks + sub_groups - 1) / sub_groups;
-  const int tasks = emulated ? sub_groups * each : real_tasks, subs = (tasks + blocks - 1) / blocks;
-  const int task_floats = 64 * 20 + SUB_CHUNK * 68 + SUB_CHUNK * 24;
-  const int sub_floats = SUB_CHUNK * (64 * blocks + 4) + (1 + splits) * 64 * blocks;
-  const int columns = work_group / 2, element = splits ? 4 : 2;
-  const int token_bytes =
-      64 * blocks * (2 * element + (problem->w_dtype == RWKV6_FP32 ? 4 : 2)) + 2 * element * (columns + (splits ? 4 : 8));
-  return 4 * (tasks * task_floats + subs * sub_floats + work_group * (emulated ? 6 : 1)) + sub_chunks * SUB_CHUNK * token_bytes;
+/* Sub-groups of a work-group: those that make tiles and those that use them, each for `wide` times 16 value channels. */
+typedef struct layout {
+  int makers, users, wide;
+} layout;
+
+static int block_of(const rwkv6_problem *problem) {
+  return problem->key_dim > 64 ? 32 : 16;
 }
 
-/* One sub-chunk and block of 64 key channels for each sub-group, where that fits: 4, 2 or 1 sub-chunks. */
-static int choose_sub_chunks(const rwkv6_problem *problem, int work_group, int limit, bool emulated) {
-  const int blocks = (problem->key_dim + 63) / 64;
-  int sub_chunks = 4;
-  while (sub_chunks > larger(1, work_group / 32 / blocks)) sub_chunks /= 2;
-  while (sub_chunks > 0 && local_bytes(problem, work_group, sub_chunks, emulated) > limit) sub_chunks /= 2;
-  return sub_chunks;
+/* A maker for every block of key channels, and users for as many value channels as there is room for in the work-group. */
+static bool choose_layout(const rwkv6_problem *problem, int work_group, layout *l) {
+  const int room = work_group / 32;
+  l->wide = problem->value_dim > 16 && problem->key_dim <= 64 ? 2 : 1;
+  l->makers = smaller(rwkv6_power_of_2((problem->key_dim + block_of(problem) - 1) / block_of(problem)), larger(1, room / 2));
+  l->users = smaller(rwkv6_power_of_2((problem->value_dim + 16 * l->wide - 1) / (16 * l->wide)), room - l->makers);
+  return l->users > 0;
 }
 
-static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g) {
-  const int sub_chunks = choose_sub_chunks(problem, work_group, g->local_limit, emulated);
+/* As cl/chunk_matrix_tiles.h lays out local memory. */
+static int local_bytes(const rwkv6_problem *problem, const layout *l, bool emulated) {
+  const int splits = splits_operands(problem), block = block_of(problem), ahead = 2;
+  const int blocks = (problem->key_dim + block - 1) / block, row = block * blocks, columns = 16 * l->wide * l->users;
+  const int element = splits ? 4 : 2, w_element = problem->w_dtype == RWKV6_FP32 ? 4 : 2;
+  const int state = 4 * (2 * row * 20 + (1 + splits) * row) + (4 * blocks + 15) / 16 * 16;
+  const int triangle = 4 * 6 * 128, output = 4 * CHUNK * row + triangle;
+  const int width = rwkv6_power_of_2(row);
+  const int raw = CHUNK * (2 * element * (width + (element == 4 ? 8 : 0)) + w_element * (width + (w_element == 4 ? 8 : 0)));
+  const int values = element * CHUNK * (columns + (splits ? 4 : 0));
+  return 2 * (state + output) + ahead * raw + (ahead + 1) * values + blocks * triangle + 4 * row +
+         128 * (l->makers + l->users) * (emulated ? 6 : 1) + 128;
+}
+
+static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g, layout *l) {
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
-  if (!sub_chunks) return false;
-  g->work_group = work_group;
-  g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
-  g->sub_chunks = sub_chunks;
+  if (!choose_layout(problem, work_group, l) || local_bytes(problem, l, emulated) > g->local_limit) return false;
+  g->work_group = 32 * (l->makers + l->users);
+  g->lanes = 4 * l->wide * l->users; /* 16 value channels are 4 quads */
   g->span = (dim + 63) / 64 * 64;
-  g->tiles = (problem->value_dim + work_group / 2 - 1) / (work_group / 2);
-  g->state_groups = (problem->key_dim * problem->value_dim + work_group - 1) / work_group;
+  g->tiles = (problem->value_dim + 4 * g->lanes - 1) / (4 * g->lanes);
+  g->state_groups = (problem->key_dim * problem->value_dim + g->work_group - 1) / g->work_group;
   return true;
 }
 
 static bool write_options(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g, char *text,
                           size_t size) {
-  if (!choose_geometry(problem, work_group, emulated, g)) return false;
-  snprintf(text, size, " -DWORK_GROUP=%d -DSUB_CHUNKS=%d -DSPAN=%d -DSPLIT=%d%s", g->work_group, g->sub_chunks, (int)g->span,
+  layout l;
+  if (!choose_geometry(problem, work_group, emulated, g, &l)) return false;
+  snprintf(text, size, " -DMAKERS=%d -DUSERS=%d -DWIDE=%d -DSPAN=%d -DSPLIT=%d%s", l.makers, l.users, l.wide, (int)g->span,
            splits_operands(problem), emulated ? "" : " -DENGINE_NVIDIA");
   return true;
 }
@@ -93,23 +102,23 @@ static int compute_capability(const rwkv6_device *device) {
 }
 
 /*
- * The driver says 48 KiB and takes as much as the GPU has for one work-group: 163 KiB and more where the minor number is 0, of
- * which two work-groups are to share what the compute unit has; 99 KiB elsewhere (CUDA C++ programming guide, "Compute
- * Capabilities").
+ * The driver says 48 KiB and takes as much as the GPU has for one work-group (CUDA C++ programming guide, "Compute
+ * Capabilities"): 163 KiB for 8.0, 227 KiB for later ones with the minor number 0, 99 KiB elsewhere.
  */
 static int nvidia_local_limit(const rwkv6_device *device) {
   const int capability = compute_capability(device);
-  return capability == 80 ? 80 * 1024 : capability % 10 == 0 ? 112 * 1024 : 96 * 1024;
+  return capability == 80 ? 162 * 1024 : capability % 10 == 0 ? 226 * 1024 : 99 * 1024;
 }
 
 static int emulated_local_limit(const rwkv6_device *device) {
-  const uint64_t most = 112 * 1024, there = device->info.local_memory;
+  const uint64_t most = 226 * 1024, there = device->info.local_memory;
   return (int)(there < most ? there : most);
 }
 
-/* 16 value channels a sub-group of 32. */
 static int preferred_work_group(const rwkv6_problem *problem) {
-  return smaller(256, 2 * rwkv6_power_of_2(larger(16, problem->value_dim)));
+  layout l;
+  choose_layout(problem, 512, &l);
+  return rwkv6_power_of_2(32 * (l.makers + l.users));
 }
 
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
@@ -118,8 +127,8 @@ static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
              problem->key_dim, problem->value_dim);
     return false;
   }
-  if (problem->chunk_length && problem->chunk_length != SUB_CHUNK) {
-    snprintf(reason, size, "takes chunk_length %d or 0 (automatic), not %" PRId64, SUB_CHUNK, problem->chunk_length);
+  if (problem->chunk_length && problem->chunk_length != CHUNK) {
+    snprintf(reason, size, "takes chunk_length %d or 0 (automatic), not %" PRId64, CHUNK, problem->chunk_length);
     return false;
   }
   return true;
@@ -137,9 +146,10 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
     return false;
   }
   rwkv6_cl_chunk geometry = {.local_limit = emulated_local_limit(device)};
-  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, true, &geometry)) return takes(problem, reason, size);
-  snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64,
-           local_bytes(problem, RWKV6_MIN_WORK_GROUP, 1, true), device->info.local_memory);
+  layout l;
+  if (choose_geometry(problem, 64, true, &geometry, &l)) return takes(problem, reason, size);
+  snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64, local_bytes(problem, &l, true),
+           device->info.local_memory);
   return false;
 }
 
