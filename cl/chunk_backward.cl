@@ -270,7 +270,7 @@ static inline void write_row(global dtype_t *to, layout_t at, const float *z, co
   walk_t walk;
   find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
   to += walk.first + p->first_row + p->side_row;
-  if (count == CHUNK)
+  if (USUAL(count == CHUNK))
     write_tokens(to, walk.stride, z, CHUNK);
   else
     write_tokens(to, walk.stride, z, count);

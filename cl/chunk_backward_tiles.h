@@ -201,7 +201,7 @@ static inline void load_tokens(const tiles_t *tiles, const inputs_t *in, const p
 /* The tensors of one chunk. A whole one, known as such, needs no look at each token. Ends with a barrier. */
 static inline void load_chunk(const tiles_t *tiles, const inputs_t *in, const place_t *p, index_t step, int count,
                               bool with_gradient) {
-  if (count == CHUNK)
+  if (USUAL(count == CHUNK))
     load_tokens(tiles, in, p, step, CHUNK, with_gradient);
   else
     load_tokens(tiles, in, p, step, count, with_gradient);

@@ -144,7 +144,7 @@ static inline void fetch_tokens(fetched_t *x, const inputs_t *in, const place_t 
 /* A whole chunk, known as such, needs no look at each token. */
 static inline void fetch(fetched_t *x, const inputs_t *in, const place_t *p, index_t step, index_t end, bool with_r) {
   const int count = (int)min((index_t)CHUNK, end - step);
-  if (count == CHUNK)
+  if (USUAL(count == CHUNK))
     fetch_tokens(x, in, p, step, CHUNK, with_r);
   else if (count > 0)
     fetch_tokens(x, in, p, step, count, with_r);
@@ -192,7 +192,7 @@ static inline void stage_tokens(const tiles_t *tiles, const fetched_t *x, const 
 
 static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_t *in, const place_t *p, int count,
                          bool with_r) {
-  if (count == CHUNK)
+  if (USUAL(count == CHUNK))
     stage_tokens(tiles, x, in, p, CHUNK, with_r);
   else
     stage_tokens(tiles, x, in, p, count, with_r);

@@ -60,11 +60,14 @@ static inline void store_bf16(global bf16_t *p, float value) {
 /* The number of the work-item, of WORK_GROUP, a power of 2: compilers see its range and drop many a test. Not on CPUs, as PoCL
  * 3.1 loses work-item loops that it finds to have one trip at most. */
 #define LOCAL_ITEM ((int)get_local_id(0) & (WORK_GROUP - 1))
+/* A usual case that has code of its own. CPU compilers take their time for it, and what it leaves out costs little there. */
+#define USUAL(condition) (condition)
 #else
 #define UNROLL
 #define UNROLL_4
 #define ROLL
 #define LOCAL_ITEM ((int)get_local_id(0))
+#define USUAL(condition) false
 #endif
 
 /* The least power of 2 that is at least x, 1 to 512. */
