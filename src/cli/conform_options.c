@@ -101,7 +101,7 @@ static cli_exit apply(int option, char **argv, cli_conform_options *options) {
   case OPTION_QUICK: suite->extent = CONFORM_QUICK; return CLI_EXIT_OK;
   case OPTION_FULL: suite->extent = CONFORM_FULL; return CLI_EXIT_OK;
   case OPTION_OPERATION: return set_operation(optarg, suite);
-  case OPTION_VARIANT: return set_named("--variant needs a name, not", &suite->variant, optarg);
+  case OPTION_VARIANT: return set_named("--variant needs a name, not", &suite->variants, optarg);
   case OPTION_DTYPE: return set_dtype(optarg, suite);
   case OPTION_CASES: return set_named("--cases needs a folder, not", &suite->golden, optarg);
   case OPTION_CASE: return set_case(optarg, options);

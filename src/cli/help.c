@@ -43,7 +43,7 @@ const char cli_help_conform[] =
     "  --part I/N        the I-th of N equal parts, to share the combinations between processes\n"
     "  --operation NAME  recurrent_forward, chunk_forward, recurrent_backward or chunk_backward only; forward, backward: both\n"
     "                    modes\n"
-    "  --variant NAME    this kernel variant only\n"
+    "  --variant NAMES   these kernel variants only, with commas between them; `emulated`: matrix units' stand-in\n"
     "  --dtype TYPE      fp32, fp16 or bf16 only\n"
     "  --seed N          of the random inputs; without it another one each time. It is printed\n"
     "  --cases DIR       the cases in this folder, with results to compare with (see `rwkv6 run --help`), instead of random\n"

@@ -74,9 +74,21 @@ static void tell_case(walk *w, const conform_subject *subject, const conform_cas
        conform_case_format(test, text), message, command);
 }
 
-/* The command for all variants of an operation. */
+/* `variants` is a list with commas, NULL for all. */
+static bool is_asked_for(const conform_options *options, const char *variant) {
+  const size_t length = strlen(variant);
+  for (const char *name = options->variants; name; name = strchr(name, ',')) {
+    if (*name == ',') name++;
+    if (!strncmp(name, variant, length) && (!name[length] || name[length] == ',')) return true;
+  }
+  return !options->variants;
+}
+
+/* The command for all variants of an operation that were asked for. */
 static void again_with(const walk *w, const char *operation, const char *text, char command[640]) {
-  const int length = snprintf(command, 640, "rwkv6 conform --device %s --operation %s ", w->info->id, operation);
+  const char *variants = w->options->variants;
+  const int length = snprintf(command, 640, "rwkv6 conform --device %s --operation %s %s%s%s", w->info->id, operation,
+                              variants ? "--variant " : "", variants ? variants : "", variants ? " " : "");
   const size_t size = 640 - (size_t)length;
   if (w->options->golden)
     snprintf(command + length, size, "--cases %s", w->options->golden);
@@ -124,7 +136,7 @@ static void check_variant(walk *w, const conform_subject *subject, conform_trial
 static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, const rwkv6_variant_info *infos, size_t count,
                           const char *text) {
   char name[32], command[640], message[2048] = "no variant takes it";
-  if (w->options->variant) return;
+  if (w->options->variants) return;
   for (size_t i = 0; i < count; i++) {
     const size_t length = strlen(message);
     snprintf(message + length, sizeof message - length, "; %s: %s", infos[i].name, infos[i].reason);
@@ -139,7 +151,7 @@ static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, c
 }
 
 static void note_refusal(walk *w, const rwkv6_variant *variant, const char *reason) {
-  if (w->options->variant && strcmp(w->options->variant, variant->name)) return;
+  if (!is_asked_for(w->options, variant->name)) return;
   for (size_t i = 0; i < MOST_REFUSING; i++) {
     refusals *refused = &w->refused[i];
     if (refused->variant && refused->variant != variant) continue;
@@ -172,7 +184,7 @@ static size_t find_in_mode(walk *w, const rwkv6_problem *resolved, rwkv6_operati
       continue;
     }
     accepting++;
-    if (!w->options->variant || !strcmp(w->options->variant, variants[i]->name)) found[count++] = variants[i];
+    if (is_asked_for(w->options, variants[i]->name)) found[count++] = variants[i];
   }
   if (!accepting) tell_refusals(w, operation, mode, infos, all, text);
   return count;
@@ -321,7 +333,7 @@ static void check_huge(walk *w) {
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
   walk w = {device, info, options, report, user, 0, {{NULL, 0, ""}}};
-  rwkv6_device_emulate_engines(device, options->variant && !strcmp(options->variant, "emulated"));
+  rwkv6_device_emulate_engines(device, options->variants && is_asked_for(options, "emulated"));
   if (options->golden)
     check_golden(&w);
   else if (options->huge)

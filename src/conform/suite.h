@@ -11,7 +11,7 @@ typedef struct conform_options {
   uint64_t seed;
   /* Restrictions; NULL or false: none. */
   const char *operation; /* "chunk_forward", or of both modes: "forward" */
-  const char *variant;
+  const char *variants;  /* names with commas between them; NULL: all */
   bool has_dtype;
   rwkv6_dtype dtype;
   int64_t part, parts; /* each `parts`-th specialization from number `part` on; 0 and 1: all */

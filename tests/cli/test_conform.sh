@@ -91,6 +91,9 @@ expect 2 --seed 18446744073709551616
 expect 0 --case "$small" --seed 18446744073709551615 --json
 valid 'import json,sys; assert json.load(open(sys.argv[1] + "/out"))["seed"] == "18446744073709551615"'
 expect 2 --case "$small" --cases "$golden"
+expect 0 --case "$small" --operation forward --variant none,scalar
+has out 'cpu: 3 results, 0 failed'
+expect 2 --case "$small" --variant none,scala
 expect 2 --case "$small" --variant none
 has err 'nothing to check'
 expect 2 --cases "$work/nothing"

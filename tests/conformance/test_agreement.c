@@ -9,40 +9,51 @@
 static const rwkv6_variant recurrent = {.name = "one", .mode = RWKV6_MODE_RECURRENT};
 static const rwkv6_variant chunk = {.name = "other", .mode = RWKV6_MODE_CHUNK};
 
+static double tolerance_of(const conform_trial *trial, const rwkv6_variant *variant, rwkv6_tensor_id id) {
+  conform_terms terms = trial->terms;
+  terms.arithmetic = variant->arithmetic;
+  return conform_tolerance(&trial->data, &terms, id, trial->expected.of[id]);
+}
+
 /* The expected values, off by `part` of what is allowed. */
-static void set_off(const conform_trial *trial, double part, conform_values *values) {
+static void set_off(const conform_trial *trial, const rwkv6_variant *variant, double part, conform_values *values) {
   memset(values, 0, sizeof *values);
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!trial->expected.of[i]) continue;
     const int64_t elements = rwkv6_tensor_elements(&trial->data.resolved, id);
-    const double tolerance = conform_tolerance(&trial->data, &trial->terms, id, trial->expected.of[i]);
+    const double tolerance = tolerance_of(trial, variant, id);
     values->of[i] = conform_allocate((size_t)elements, sizeof(double));
     for (int64_t e = 0; e < elements; e++) values->of[i][e] = trial->expected.of[i][e] * (1 + part * tolerance);
   }
 }
 
-static bool is_right(const conform_trial *trial, const conform_values *values) {
+static bool is_right(const conform_trial *trial, const rwkv6_variant *variant, const conform_values *values) {
   conform_message message;
   for (int i = 0; i < RWKV6_TENSOR_COUNT; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!values->of[i]) continue;
-    const double tolerance = conform_tolerance(&trial->data, &trial->terms, id, trial->expected.of[i]);
+    const double tolerance = tolerance_of(trial, variant, id);
     if (!conform_compare(&trial->data.resolved, id, RWKV6_FP64, values->of[i], trial->expected.of[i], tolerance, &message))
       return false;
   }
   return true;
 }
 
-static bool agree(const conform_trial *trial, double part, double other_part, conform_message *message) {
-  conform_outcome one = {.variant = &recurrent}, other = {.variant = &chunk};
-  set_off(trial, part, &one.values);
-  set_off(trial, other_part, &other.values);
-  assert_true(is_right(trial, &one.values) && is_right(trial, &other.values));
+static bool agree_with(const conform_trial *trial, const rwkv6_variant *first, const rwkv6_variant *second, double part,
+                       double other_part, conform_message *message) {
+  conform_outcome one = {.variant = first}, other = {.variant = second};
+  set_off(trial, first, part, &one.values);
+  set_off(trial, second, other_part, &other.values);
+  assert_true(is_right(trial, first, &one.values) && is_right(trial, second, &other.values));
   const bool right = conform_check_agree(trial, &one, &other, message);
   conform_values_destroy(&one.values);
   conform_values_destroy(&other.values);
   return right;
+}
+
+static bool agree(const conform_trial *trial, double part, double other_part, conform_message *message) {
+  return agree_with(trial, &recurrent, &chunk, part, other_part, message);
 }
 
 static void check(rwkv6_dtype dtype, rwkv6_operation operation) {
@@ -65,7 +76,23 @@ static void test_agreement(void **state) {
     for (int operation = 0; operation < 2; operation++) check((rwkv6_dtype)dtype, (rwkv6_operation)operation);
 }
 
+/* Matrix units round one operand for a whole row, so a few rows may all be off in one direction. */
+static void test_few_rows(void **state) {
+  (void)state;
+  const rwkv6_variant matrix = {.name = "matrix", .mode = RWKV6_MODE_CHUNK, .arithmetic = RWKV6_ARITHMETIC_TF32};
+  for (int tokens = 1; tokens <= 64; tokens += 63) {
+    conform_case test = conform_case_make(tokens, 16, 16);
+    conform_trial trial;
+    conform_message message;
+    test.dtype = test.w_dtype = RWKV6_FP16;
+    conform_trial_create(&trial, &test, RWKV6_FORWARD);
+    assert_false(agree_with(&trial, &recurrent, &chunk, 0.9, -0.9, &message));
+    assert_int_equal(agree_with(&trial, &matrix, &matrix, 0.9, -0.9, &message), tokens == 1);
+    conform_trial_destroy(&trial);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_agreement)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_agreement), cmocka_unit_test(test_few_rows)};
   return cmocka_run_group_tests_name("agreement of variants", tests, NULL, NULL);
 }
