@@ -261,10 +261,11 @@ static double tolerance_of(const conform_trial *trial, const rwkv6_variant *vari
 
 /*
  * How far two right results may be apart. Errors of many elements that are independent add up as squares. A row of o in matrix
- * units is not many: with few tokens all of it is off by the rounding of one element of A, so in few rows errors may well add up.
+ * units is not many: with few tokens all of it is off by the rounding of one element of A, so in few rows errors may well add
+ * up.
  */
 static double tolerance_between(const conform_trial *trial, const conform_outcome *one, const conform_outcome *other,
-                              rwkv6_tensor_id id) {
+                                rwkv6_tensor_id id) {
   const rwkv6_problem *problem = &trial->data.resolved;
   const bool rounds_operands =
       one->variant->arithmetic == RWKV6_ARITHMETIC_TF32 || other->variant->arithmetic == RWKV6_ARITHMETIC_TF32;
