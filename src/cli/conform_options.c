@@ -94,6 +94,12 @@ static cli_exit set_named(const char *problem, const char **to, const char *text
   return *text ? CLI_EXIT_OK : usage(problem, text);
 }
 
+static cli_exit set_variants(const char *text, conform_options *suite) {
+  suite->variants = text;
+  return conform_are_variants(text) ? CLI_EXIT_OK
+                                    : usage("--variant must be names of variants with commas between them, not", text);
+}
+
 static cli_exit apply(int option, char **argv, cli_conform_options *options) {
   conform_options *suite = &options->suite;
   switch (option) {
@@ -101,7 +107,7 @@ static cli_exit apply(int option, char **argv, cli_conform_options *options) {
   case OPTION_QUICK: suite->extent = CONFORM_QUICK; return CLI_EXIT_OK;
   case OPTION_FULL: suite->extent = CONFORM_FULL; return CLI_EXIT_OK;
   case OPTION_OPERATION: return set_operation(optarg, suite);
-  case OPTION_VARIANT: return set_named("--variant needs a name, not", &suite->variants, optarg);
+  case OPTION_VARIANT: return set_variants(optarg, suite);
   case OPTION_DTYPE: return set_dtype(optarg, suite);
   case OPTION_CASES: return set_named("--cases needs a folder, not", &suite->golden, optarg);
   case OPTION_CASE: return set_case(optarg, options);

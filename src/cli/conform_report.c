@@ -12,6 +12,9 @@
 #include "cli/progress.h"
 #include "conform/memory.h"
 #include "quirks.h"
+#include "tensor.h"
+
+#define DESCRIPTION 320 /* bytes of the first line */
 
 static double seconds_now(void) {
   struct timespec now;
@@ -33,9 +36,16 @@ static bool as_text(const cli_conform_report *report) {
 
 /* --------------------------------------------------------------------------------------------------------------- begin, end */
 
-static const char *describe(const cli_conform_options *options, char text[160]) {
-  snprintf(text, 160, "rwkv6cl %s, conform, %s, part %lld of %lld, seed %llu", rwkv6_version(), extent_name(options),
-           (long long)options->suite.part + 1, (long long)options->suite.parts, (unsigned long long)options->suite.seed);
+/* What is checked, and what it was restricted to. */
+static const char *describe(const cli_conform_options *options, char text[DESCRIPTION]) {
+  const conform_options *suite = &options->suite;
+  const int length =
+      snprintf(text, DESCRIPTION, "rwkv6cl %s, conform, %s, part %lld of %lld, seed %llu", rwkv6_version(),
+               extent_name(options), (long long)suite->part + 1, (long long)suite->parts, (unsigned long long)suite->seed);
+  snprintf(text + length, DESCRIPTION - (size_t)length, "%s%s%s%s%s%s", suite->operation ? ", operation " : "",
+           suite->operation ? suite->operation : "", suite->variants ? ", variants " : "",
+           suite->variants ? suite->variants : "", suite->has_dtype ? ", dtype " : "",
+           suite->has_dtype ? rwkv6_dtype_name(suite->dtype) : "");
   return text;
 }
 
@@ -49,6 +59,9 @@ static void begin_json(cli_conform_report *report) {
   char seed[24]; /* numbers of JSON are not exact beyond 2^53 */
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)suite->seed);
   cli_json_string(&report->json, report->json.root, "seed", seed);
+  if (suite->operation) cli_json_string(&report->json, report->json.root, "operation", suite->operation);
+  if (suite->variants) cli_json_string(&report->json, report->json.root, "variants", suite->variants);
+  if (suite->has_dtype) cli_json_string(&report->json, report->json.root, "dtype", rwkv6_dtype_name(suite->dtype));
   report->devices = cli_json_array(&report->json, report->json.root, "devices");
 }
 
@@ -67,7 +80,7 @@ static bool open_junit(cli_conform_report *report) {
 }
 
 bool cli_conform_begin(cli_conform_report *report, const cli_conform_options *options) {
-  char text[160];
+  char text[DESCRIPTION];
   report->options = options;
   if (!open_junit(report)) return false;
   if (options->tap) printf("TAP version 13\n# %s\n", describe(options, text));

@@ -59,6 +59,7 @@ typedef struct conform_case {
 conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_dim);
 
 #define CONFORM_CASE_TEXT 352
+#define CONFORM_COMMAND_TEXT 704 /* with the longest of folders that are likely, a list of variants and a case */
 
 /* "n=5 t=65 ragged=1 h=2 k=33 v=60 ..." into `text`, which it returns. */
 const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE_TEXT]);

@@ -157,7 +157,7 @@ void conform_command(const conform_subject *subject, const conform_case *test, c
 }
 
 void conform_describe(const conform_subject *subject, const conform_case *test, char *text, size_t size) {
-  char command[640];
+  char command[CONFORM_COMMAND_TEXT];
   conform_command(subject, test, command, sizeof command);
   snprintf(text, size, "%s_%s, variant %s, on %s (%.80s; %.80s)\n  again with: %s\n", rwkv6_mode_name(subject->variant->mode),
            rwkv6_operation_name(subject->variant->operation), subject->variant->name, subject->info->id, subject->info->name,

@@ -8,7 +8,7 @@
 #include "conform/check.h"
 #include "conform/memory.h"
 
-/* Fewer rows than this are too few for their errors to be taken as random. */
+/* Fewer rows than this are too few for errors of two results to be taken as independent. */
 #define FEW_ROWS 32
 
 /* ------------------------------------------------------------------------------------------------------------- same bits */
@@ -260,18 +260,19 @@ static double tolerance_of(const conform_trial *trial, const rwkv6_variant *vari
 }
 
 /*
- * How far two right results may be apart. Errors of many elements that are independent add up as squares. A row of o in matrix
- * units is not many: with few tokens all of it is off by the rounding of one element of A, so in few rows errors may well add
- * up.
+ * How far two right results may be apart (docs/numerics.md, "Two results"): errors of many elements add up as squares. A row in
+ * matrix units is not many. With few tokens all of it is moved by the rounding of one operand, so that what storage rounds
+ * down in one result it rounds up in the other: then the errors may well add up.
  */
 static double tolerance_between(const conform_trial *trial, const conform_outcome *one, const conform_outcome *other,
                                 rwkv6_tensor_id id) {
   const rwkv6_problem *problem = &trial->data.resolved;
   const bool rounds_operands =
       one->variant->arithmetic == RWKV6_ARITHMETIC_TF32 || other->variant->arithmetic == RWKV6_ARITHMETIC_TF32;
+  const bool rounds_outputs = rwkv6_tensor_dtype(problem, id) != RWKV6_FP32;
   const int64_t rows = rwkv6_tensor_elements(problem, id) / rwkv6_tensor_channels(problem, id);
   const double first = tolerance_of(trial, one->variant, id), second = tolerance_of(trial, other->variant, id);
-  return rounds_operands && rows < FEW_ROWS ? first + second : hypot(first, second);
+  return rounds_operands && rounds_outputs && rows < FEW_ROWS ? first + second : hypot(first, second);
 }
 
 bool conform_check_agree(const conform_trial *trial, const conform_outcome *one, const conform_outcome *other,

@@ -47,6 +47,23 @@ bool conform_is_operation(const char *text) {
   return false;
 }
 
+/* `length` characters of `name` are the name of a variant, of some device. */
+static bool is_variant(const rwkv6_variant *const *list, const char *name, size_t length) {
+  for (; *list; list++)
+    if (strlen((*list)->name) == length && !strncmp((*list)->name, name, length)) return true;
+  return false;
+}
+
+bool conform_are_variants(const char *list) {
+  if (strlen(list) >= CONFORM_VARIANTS_TEXT) return false;
+  for (const char *name = list;; name++) {
+    const size_t length = strcspn(name, ",");
+    if (!is_variant(rwkv6_cpu_variants, name, length) && !is_variant(rwkv6_cl_variants, name, length)) return false;
+    name += length;
+    if (!*name) return true;
+  }
+}
+
 /* -------------------------------------------------------------------------------------------------------- a case, all variants
  */
 
@@ -68,7 +85,7 @@ static void tell(walk *w, const char *operation, const char *variant, const char
 }
 
 static void tell_case(walk *w, const conform_subject *subject, const conform_case *test, const char *message) {
-  char text[CONFORM_CASE_TEXT], command[640], operation[32];
+  char text[CONFORM_CASE_TEXT], command[CONFORM_COMMAND_TEXT], operation[32];
   conform_command(subject, test, command, sizeof command);
   tell(w, operation_name(subject->variant->operation, subject->variant->mode, operation), subject->variant->name,
        conform_case_format(test, text), message, command);
@@ -79,17 +96,17 @@ static bool is_asked_for(const conform_options *options, const char *variant) {
   const size_t length = strlen(variant);
   for (const char *name = options->variants; name; name = strchr(name, ',')) {
     if (*name == ',') name++;
-    if (!strncmp(name, variant, length) && (!name[length] || name[length] == ',')) return true;
+    if (strcspn(name, ",") == length && !strncmp(name, variant, length)) return true;
   }
   return !options->variants;
 }
 
 /* The command for all variants of an operation that were asked for. */
-static void again_with(const walk *w, const char *operation, const char *text, char command[640]) {
+static void again_with(const walk *w, const char *operation, const char *text, char command[CONFORM_COMMAND_TEXT]) {
   const char *variants = w->options->variants;
-  const int length = snprintf(command, 640, "rwkv6 conform --device %s --operation %s %s%s%s", w->info->id, operation,
-                              variants ? "--variant " : "", variants ? variants : "", variants ? " " : "");
-  const size_t size = 640 - (size_t)length;
+  const int length = snprintf(command, CONFORM_COMMAND_TEXT, "rwkv6 conform --device %s --operation %s %s%s%s", w->info->id,
+                              operation, variants ? "--variant " : "", variants ? variants : "", variants ? " " : "");
+  const size_t size = CONFORM_COMMAND_TEXT - (size_t)length;
   if (w->options->golden)
     snprintf(command + length, size, "--cases %s", w->options->golden);
   else if (w->options->huge)
@@ -106,7 +123,7 @@ static bool has_outputs(const conform_values *values) {
 
 /* A result of its own, whatever the reference said of the two: the command runs all variants of the operation. */
 static void check_agreement(walk *w, const conform_trial *trial, const conform_outcome *first, const conform_outcome *now) {
-  char text[CONFORM_CASE_TEXT], command[640];
+  char text[CONFORM_CASE_TEXT], command[CONFORM_COMMAND_TEXT];
   conform_message message;
   const char *operation = rwkv6_operation_name(now->variant->operation);
   conform_case_format(&trial->data.test, text);
@@ -135,7 +152,7 @@ static void check_variant(walk *w, const conform_subject *subject, conform_trial
  * was one variant that was asked for, it is left out. */
 static void tell_refusals(walk *w, rwkv6_operation operation, rwkv6_mode mode, const rwkv6_variant_info *infos, size_t count,
                           const char *text) {
-  char name[32], command[640], message[2048] = "no variant takes it";
+  char name[32], command[CONFORM_COMMAND_TEXT], message[2048] = "no variant takes it";
   if (w->options->variants) return;
   for (size_t i = 0; i < count; i++) {
     const size_t length = strlen(message);

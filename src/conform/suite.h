@@ -6,6 +6,8 @@
 #include "conform/check.h"
 #include "conform/selection.h"
 
+#define CONFORM_VARIANTS_TEXT 64 /* bytes of a list of variants */
+
 typedef struct conform_options {
   conform_extent extent;
   uint64_t seed;
@@ -36,6 +38,8 @@ typedef void conform_report(void *user, const conform_result *result);
 
 /* Whether `text` names an operation, as conform_options has it. */
 bool conform_is_operation(const char *text);
+/* Whether it is a list of names, with commas between them, of variants of any device. */
+bool conform_are_variants(const char *list);
 
 /* Checks a device and reports every result. Returns how many there were; 0: the restrictions leave nothing. */
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,

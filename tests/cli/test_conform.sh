@@ -83,7 +83,7 @@ expect 2 --case 't=2000000000'
 has err 'more than 2^30 elements'
 expect 2 --case 'k=0'
 expect 0 --case 't=0 n=2'
-expect 2 --case 'chunk=64 t=70 k=8 v=8' --operation chunk_forward --variant none
+expect 2 --case 'chunk=64 t=70 k=8 v=8' --operation chunk_forward --variant portable
 expect 2 --case "$small" --junit "$work/nowhere/report.xml"
 has err 'cannot write'
 expect 2 --seed -1
@@ -91,11 +91,17 @@ expect 2 --seed 18446744073709551616
 expect 0 --case "$small" --seed 18446744073709551615 --json
 valid 'import json,sys; assert json.load(open(sys.argv[1] + "/out"))["seed"] == "18446744073709551615"'
 expect 2 --case "$small" --cases "$golden"
-expect 0 --case "$small" --operation forward --variant none,scalar
+expect 0 --case "$small" --operation forward --variant portable,scalar --dtype fp32
+has out 'seed [0-9]*, operation forward, variants portable,scalar, dtype fp32'
 has out 'cpu: 3 results, 0 failed'
-expect 2 --case "$small" --variant none,scala
-expect 2 --case "$small" --variant none
+expect 0 --case "$small" --operation forward --variant scalar --json
+valid 'import json,sys; assert json.load(open(sys.argv[1] + "/out"))["variants"] == "scalar"'
+expect 2 --case "$small" --variant portable
 has err 'nothing to check'
+for wrong in none none,scalar scalar,emulatd 'scalar, portable' scalar, ,scalar scala scalars '' "$(printf 'scalar,%.0s' $(seq 100))scalar"; do
+  expect 2 --case "$small" --variant "$wrong"
+  has err '\-\-variant must be names'
+done
 expect 2 --cases "$work/nothing"
 expect 2 --operation sideways
 expect 2 --dtype fp8
