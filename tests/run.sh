@@ -160,6 +160,7 @@ has_required_platforms() {
 use() {
   device=$(devices "$1" | sed -n "s/ $2\$//p" | head -n 1)
   : "${device:=no device of $2}"
+  echo "$2 ($1)" >>"$work/used"
   export RWKV6_TEST_DEVICE="$device"
 }
 
@@ -231,6 +232,7 @@ plan_gcc() {
 }
 
 gcc_suite() {
+  echo "oclgrind (gcc, small cases)" >>"$work/used"
   suite_of '.*' "$on_devices|$timed" "gcc: suite" gcc
 }
 
@@ -470,6 +472,7 @@ require needed
 rm -rf "$work/jobs"
 mkdir -p "$work/jobs" "$work/logs" "$work/kernels/pocl" "$work/kernels/mesa"
 : >"$work/results"
+: >"$work/used"
 : >"$work/jobs/queue"
 unset RWKV6_DEVICE RWKV6_TEST_DEVICE RWKV6_TEST_REQUIRE RWKV6_KERNEL_DIR
 export RUSTICL_ENABLE="${RUSTICL_ENABLE-llvmpipe}"
@@ -494,8 +497,6 @@ while [ $worker -lt "$(getconf _NPROCESSORS_ONLN)" ]; do
 done
 wait
 
-# The suite runs small cases under Oclgrind, which is a device only there.
-case " $steps " in *" gcc "*) watched=", Oclgrind (small cases)" ;; *) watched= ;; esac
-echo "Devices: the CPU path, $(devices gcc | paste -s -d , | sed 's/,/, /g')$watched"
+echo "Devices (and the builds that used them): the CPU path, $(sort -u "$work/used" | paste -s -d , | sed 's/,/, /g')"
 echo "All of it: $(($(date +%s) - started)) s"
 awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$work/results"
