@@ -15,6 +15,7 @@ typedef enum rwkv6_quirk_effect {
   RWKV6_QUIRK_REFUSE,           /* no variant takes a problem there, and it is never the default device */
   RWKV6_QUIRK_SLOW,             /* tests take smaller cases */
   RWKV6_QUIRK_COMPILES_BY_SIZE, /* first launches are large ones */
+  RWKV6_QUIRK_ENDS_LOOPS,       /* launches take as few steps as they can */
   RWKV6_QUIRK_SIMULATOR         /* thousands of times slower than a device: tests take tiny cases and run each once */
 } rwkv6_quirk_effect;
 

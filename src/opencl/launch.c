@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "quirks.h"
+
 int rwkv6_power_of_2(int value) {
   int power = 1;
   while (power < value) power *= 2;
@@ -156,7 +158,9 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
   const double quanta = budget / (per_step * (double)quantum);
   const int64_t wanted = longest > 0 ? (longest + quantum - 1) / quantum : 1;
   rwkv6_cl_window window = {quantum, groups};
-  if (quanta >= (double)wanted || longest < 2 * quantum)
+  if (longest >= 2 * quantum && rwkv6_quirk_with(&device->info, RWKV6_QUIRK_ENDS_LOOPS))
+    window.steps = quantum;
+  else if (quanta >= (double)wanted || longest < 2 * quantum)
     window.steps = wanted * quantum;
   else if (quanta >= 1)
     window.steps = (int64_t)quanta * quantum;

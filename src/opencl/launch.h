@@ -77,6 +77,7 @@ typedef struct rwkv6_cl_window {
  * Splits `groups` work-groups that each take up to `longest` steps, so that one launch stays under the device's budget by a
  * simple model: operations over a cautious guess of the device's speed, and a floor for the latency of a step. steps is a
  * multiple of `quantum`; fewer than two of them are not split, so that a carried state belongs to that many tokens at least.
+ * Where a driver ends long loops (quirks.h) a launch is one quantum.
  */
 rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t groups, int64_t longest, int64_t quantum,
                                        double operations_per_step);

@@ -39,7 +39,7 @@ static void test_table(void **state) {
   assert_int_equal(effect_of("CLOVER", "x", "1"), RWKV6_QUIRK_REFUSE);
 }
 
-/* A device has every quirk that applies to it: rusticl's note and llvmpipe's slowness. */
+/* A device has every quirk that applies to it: rusticl's note, llvmpipe's slowness and loops. */
 static void test_several(void **state) {
   (void)state;
   rwkv6_device_info info = RWKV6_DEVICE_INFO_INIT;
@@ -47,9 +47,11 @@ static void test_several(void **state) {
   snprintf(info.name, sizeof info.name, "llvmpipe (LLVM 15.0.6, 256 bits)");
   assert_non_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_NOTE));
   assert_non_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_SLOW));
+  assert_non_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_ENDS_LOOPS));
   assert_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_REFUSE));
   snprintf(info.name, sizeof info.name, "AMD Radeon RX 6800");
   assert_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_SLOW));
+  assert_null(rwkv6_quirk_with(&info, RWKV6_QUIRK_ENDS_LOOPS));
 }
 
 static void keep_message(void *user, rwkv6_log_level level, const char *message) {
