@@ -128,8 +128,26 @@ static bool bytes_fit(int64_t elements, size_t size) {
   return bytes >= 0 && (uint64_t)bytes <= (uint64_t)SIZE_MAX / 2;
 }
 
-/* Two rows (t, h) and (t', h') overlap if |dt * token - dh * head| < channels for some (dt, dh) other than (0, 0): for each dh
- * only the two nearest multiples of the token stride can. */
+/*
+ * Whether |dt * token - dh * head| < channels for some dt < tokens and 0 < dh < heads. Of all such fractions dt / dh the
+ * convergents of head / token come closest (they are best approximations), and Euclid's algorithm walks through them: what it
+ * leaves after a step is the distance of the next one.
+ */
+static bool rows_meet(const rwkv6_stride *stride, int64_t tokens, int64_t heads, int64_t channels) {
+  int64_t dt = 1, dh = 0, dt_before = 0, dh_before = 1;
+  for (int64_t larger = stride->head, smaller = stride->token; smaller;) {
+    const int64_t times = larger / smaller, distance = larger % smaller;
+    if (dt && times > (tokens - 1 - dt_before) / dt) return false;
+    if (dh && times > (heads - 1 - dh_before) / dh) return false;
+    const int64_t dt_next = times * dt + dt_before, dh_next = times * dh + dh_before;
+    if (distance < channels) return true;
+    dt_before = dt, dh_before = dh;
+    dt = dt_next, dh = dh_next;
+    larger = smaller, smaller = distance;
+  }
+  return false;
+}
+
 static bool overlaps_itself(const rwkv6_stride *stride, int64_t tokens, int64_t heads, int64_t channels) {
   if (tokens == 0) return false;
   if (tokens > 1 && stride->token < channels) return true;
@@ -137,15 +155,7 @@ static bool overlaps_itself(const rwkv6_stride *stride, int64_t tokens, int64_t 
   /* Nested, as nearly all are: all heads of a token before the next token, or all tokens of a head before the next head. */
   if (tokens == 1 || stride->token >= (heads - 1) * stride->head + channels) return false;
   if (stride->head >= (tokens - 1) * stride->token + channels) return false;
-  for (int64_t dh = 1; dh < heads; dh++) {
-    const int64_t distance = dh * stride->head;
-    if (distance >= (tokens - 1) * stride->token + channels) break;
-    int64_t dt = tokens > 1 ? distance / stride->token : 0;
-    if (dt > tokens - 1) dt = tokens - 1;
-    if (distance - dt * stride->token < channels) return true;
-    if (dt + 1 < tokens && (dt + 1) * stride->token - distance < channels) return true;
-  }
-  return false;
+  return rows_meet(stride, tokens, heads, channels);
 }
 
 static rwkv6_status resolve_stride(const rwkv6_problem *p, rwkv6_tensor_id id, rwkv6_stride *stride, rwkv6_error *error) {
