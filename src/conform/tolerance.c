@@ -176,9 +176,10 @@ double conform_tolerance(const conform_data *data, const conform_terms *terms, r
   const rwkv6_dtype dtype = rwkv6_tensor_dtype(&data->resolved, id);
   const int64_t elements = rwkv6_tensor_elements(&data->resolved, id);
   const double bar = conform_bar(&data->resolved, id, terms->arithmetic);
-  const double sums = conform_sum_tolerance(data, terms, id, exact);
+  const double cancelled = cancellation(terms, id, exact, elements);
+  const double sums = conform_sum_error(data, terms, id) * cancelled;
   /* All of a few elements may have cancelled. */
-  if (dtype == RWKV6_FP32) return fmin(sums, elements < BAR_ELEMENTS ? bar * cancellation(terms, id, exact, elements) : bar);
+  if (dtype == RWKV6_FP32) return fmin(sums, elements < BAR_ELEMENTS ? bar * cancelled : bar);
   const double rounding = conform_rounding_error(exact, elements, dtype);
   const double tolerance = rounding + 2 * sums;
   /* A few elements can round worse than the mean, and gradients under the range of fp16 all do: no bar helps there. */

@@ -100,6 +100,8 @@ valid 'import json,sys; assert json.load(open(sys.argv[1] + "/out"))["variants"]
 expect 0 --operation backward --case 't=600 k=1 v=33 dist=slow optional=15 segment=64 memory=device seed=556371'
 expect 0 --operation backward --case 't=1 h=2 k=100 v=1 dtype=fp16 w=fp32 dist=minus10 strides=padded optional=7 segment=100 seed=107166'
 expect 2 --case "$small" --variant portable
+expect 2 --quick --seed 1 --part 1/10 --dtype fp16
+has err 'nothing to check'
 for wrong in none none,scalar scalar,emulatd 'scalar, portable' scalar, ,scalar scala scalars '' "$(printf 'scalar,%.0s' $(seq 100))scalar"; do
   expect 2 --case "$small" --variant "$wrong"
   has err '\-\-variant must be names'
