@@ -11,17 +11,23 @@ static int64_t wanted_groups(const rwkv6_device *device) {
   return device->info.kind == RWKV6_KIND_OPENCL_GPU ? 4 * units : units;
 }
 
+/* Every unit has room for states, unsplit ones of the batch too: many of those that are short forbid splitting. */
+static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, int64_t granule) {
+  return rwkv6_cl_units_count(problem, segments) * granule < problem->tokens + granule;
+}
+
 /*
- * Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. Every unit
- * has room for states, unsplit ones of the batch too: many of those that are short forbid it.
+ * Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. Lengths
+ * are rounded to nearest, and a rest of half a granule is a segment, so that a token more or less changes little.
  */
 static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule) {
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t groups = problem->heads * tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
   const int64_t segments = wanted_groups(device) / (groups > 0 ? groups : 1);
   if (segments < 3 || longest < 2 * granule) return rwkv6_cl_unsplit;
-  const rwkv6_cl_segments chosen = {divide_up(divide_up(longest, segments), granule) * granule, granule};
-  return rwkv6_cl_units_count(problem, chosen) * granule > problem->tokens ? rwkv6_cl_unsplit : chosen;
+  const int64_t granules = (divide_up(longest, segments) + granule / 2) / granule;
+  const rwkv6_cl_segments shorter = {granule * (granules > 0 ? granules : 1), granule / 2}, longer = {shorter.length, granule};
+  return is_cheap(problem, shorter, granule) ? shorter : is_cheap(problem, longer, granule) ? longer : rwkv6_cl_unsplit;
 }
 
 rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles,
