@@ -12,89 +12,10 @@
  * Forward passes out_scale = scale and in_scale = 1; backward computes dv with the parts exchanged (recurrent_forward.cl).
  *
  * A work-group owns 4 * LANES value channels of one head of one unit and goes once over its tokens. Work-item (part, lane)
- * keeps ROWS key channels x 4 value channels of S in registers; sums over key channels meet in local memory.
+ * keeps ROWS key channels x 4 value channels of S in registers; sums over key channels meet in local memory. The states alone,
+ * and the states that segments begin with, are chunk_states.cl's.
  */
-#ifndef KEY_DIM
-#define KEY_DIM 64
-#endif
-#ifndef VALUE_DIM
-#define VALUE_DIM 64
-#endif
-#ifndef WORK_GROUP /* work-items; a power of 2 */
-#define WORK_GROUP 64
-#endif
-#ifndef LANES /* work-items side by side along the value channels; a power of 2 that divides WORK_GROUP */
-#define LANES 16
-#endif
-#ifndef CHUNK /* tokens */
-#define CHUNK 16
-#endif
-#ifndef SPAN /* steps between checkpoints of chunk_states; a multiple of CHUNK */
-#define SPAN 64
-#endif
-#ifndef ROUND /* tokens whose partial sums are in local memory at once */
-#define ROUND 8
-#endif
-
 #include "chunk_forward_tiles.h"
-#include "chunk_scan.h"
-
-/* r~ of a channel, and D: forward through its tokens. */
-static inline void transform_r(const tiles_t *tiles, int c, bool with_r) {
-  float before = 1.0f, log_sum = 0.0f;
-  UNROLL for (int t = 0; t < CHUNK; t++) {
-    if (with_r) tiles->r[t * KEY_STRIDE + c] *= before;
-    before *= tiles->d[t * KEY_STRIDE + c];
-  }
-  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles->log_sum[part * PADDED_KEY + c];
-  const float2 decay = chunk_decay(before, log_sum);
-  tiles->keep[c] = decay.x;
-  tiles->change[c] = decay.y;
-}
-
-/* k^ of a channel: backward. */
-static inline void transform_k(const tiles_t *tiles, int c) {
-  float after = 1.0f;
-  UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
-    tiles->k[t * KEY_STRIDE + c] *= after;
-    after *= tiles->d[t * KEY_STRIDE + c];
-  }
-}
-
-/* From r, k', d to r~, k^, D: each channel by one work-item for r~ and one for k^. */
-static inline void transform(const tiles_t *tiles, const place_t *p, bool with_r) {
-  for (int i = p->item; i < 2 * PADDED_KEY; i += WORK_GROUP) {
-    if (i < PADDED_KEY)
-      transform_r(tiles, i, with_r);
-    else
-      transform_k(tiles, i - PADDED_KEY);
-  }
-}
-
-/* S = diag(D) S + sum_j k^_j v_j^T */
-static inline void update_state(float4 *state, const tiles_t *tiles, const place_t *p) {
-  local const float4 *keep = (local const float4 *)tiles->keep + p->part * QUADS;
-  local const float4 *change = (local const float4 *)tiles->change + p->part * QUADS;
-  local const float4 *k = (local const float4 *)tiles->k + p->part * QUADS;
-  local const float4 *v = (local const float4 *)tiles->v + p->lane;
-  UNROLL for (int q = 0; q < QUADS; q++) {
-    const float4 a = keep[q], b = change[q];
-    state[4 * q + 0] = a.x * state[4 * q + 0] + b.x * state[4 * q + 0];
-    state[4 * q + 1] = a.y * state[4 * q + 1] + b.y * state[4 * q + 1];
-    state[4 * q + 2] = a.z * state[4 * q + 2] + b.z * state[4 * q + 2];
-    state[4 * q + 3] = a.w * state[4 * q + 3] + b.w * state[4 * q + 3];
-  }
-  UNROLL for (int j = 0; j < CHUNK; j++) {
-    const float4 v_j = v[j * LANES];
-    UNROLL for (int q = 0; q < QUADS; q++) {
-      const float4 k_j = k[j * (KEY_STRIDE / 4) + q];
-      state[4 * q + 0] += k_j.x * v_j;
-      state[4 * q + 1] += k_j.y * v_j;
-      state[4 * q + 2] += k_j.z * v_j;
-      state[4 * q + 3] += k_j.w * v_j;
-    }
-  }
-}
 
 /*
  * Leaves SHARES partial sums of each entry of A in scratch (entry_at). A work-item goes down column `pair` below the diagonal
@@ -270,66 +191,4 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   if (active && end < p->unit.length) store_state(state, carry + carry_at + state_at(p, p->unit.carry), p);
   if (active && end == p->unit.length && ends_sequence && final)
     store_state(state, final + final_at + state_at(p, p->unit.state), p);
-}
-
-/*
- * The state alone, without r and o. Two uses:
- *  - increments: from 0, what a segment adds to the state (sums [units, heads, K, V]) and the decay product over all its tokens
- *    (decays [units, heads, K]); chunk_scan makes of them the state before each segment;
- *  - checkpoints: from `start`, the state every SPAN steps: number i of a unit is the state before step (i + 1) * SPAN.
- * A launch that begins after step 0 goes on from sums and decays, or from a checkpoint; its steps are multiples of SPAN.
- */
-kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
-chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
-             layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
-             global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
-             batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
-  local float k_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
-  local float d_tile[CHUNK * KEY_STRIDE] __attribute__((aligned(16)));
-  local float v_tile[CHUNK * TILE_COLUMNS] __attribute__((aligned(16)));
-  local float log_sum[KEYS_DOWN * PADDED_KEY];
-  local float keep[PADDED_KEY] __attribute__((aligned(16)));
-  local float change[PADDED_KEY] __attribute__((aligned(16)));
-  local float decay_tile[PADDED_KEY];
-  const tiles_t tiles[1] = {{0, k_tile, d_tile, v_tile, log_sum, keep, change, 0, 0}};
-  const inputs_t in[1] = {{0, k, v, w, 0, k_at, v_at, w_at, in_scale}};
-
-  place_t p[1];
-  find_place(p, units, batch, dual, first_group);
-  const index_t end = min(p->unit.length, (index_t)last_step);
-  const bool active = first_step == 0 || first_step < p->unit.length;
-  const bool first_tile = p->first_column < TILE_COLUMNS; /* one group of a head looks after the decays */
-  global float *decay_row = decays + decays_at + (p->unit.number * p->heads + p->head) * KEY_DIM;
-  global float *kept = checkpoints + checkpoints_at;
-  for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP)
-    decay_tile[c] = decays && active && first_step > 0 && c < KEY_DIM ? decay_row[c] : 1.0f;
-
-  float4 state[ROWS];
-  if (first_step == 0)
-    load_state(state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence), p, start != 0);
-  else if (sums)
-    load_state(state, sums + sums_at + state_at(p, p->unit.number), p, active);
-  else
-    load_state(state, kept + state_at(p, p->unit.first_checkpoint + first_step / SPAN - 1), p, active);
-
-  fetched_t fetched;
-  fetch(&fetched, in, p, first_step, end, false);
-  for (index_t step = first_step; step < end; step += CHUNK) {
-    stage(tiles, &fetched, in, p, (int)min((index_t)CHUNK, end - step), false);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    fetch(&fetched, in, p, step + CHUNK, end, false);
-    transform(tiles, p, false);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    update_state(state, tiles, p);
-    for (int c = p->item; c < PADDED_KEY; c += WORK_GROUP) decay_tile[c] = keep[c] * decay_tile[c] + change[c] * decay_tile[c];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const index_t next = step + CHUNK;
-    const index_t span = next / SPAN;
-    if (checkpoints && span * SPAN == next && next < p->unit.length)
-      store_state(state, kept + state_at(p, p->unit.first_checkpoint + span - 1), p);
-  }
-
-  if (sums && active) store_state(state, sums + sums_at + state_at(p, p->unit.number), p);
-  if (decays && active && first_tile)
-    for (int c = p->item; c < KEY_DIM; c += WORK_GROUP) decay_row[c] = decay_tile[c];
 }

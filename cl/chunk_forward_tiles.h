@@ -1,10 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What chunk_forward.cl keeps in local memory of a chunk, how it gets there, and the state in registers. Included after the
- * defines of that file.
+ * What chunk_forward.cl and chunk_states.cl keep in local memory of a chunk, how it gets there, and the state in registers.
  */
 #ifndef CHUNK_FORWARD_TILES_H
 #define CHUNK_FORWARD_TILES_H
+
+#ifndef KEY_DIM
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM
+#define VALUE_DIM 64
+#endif
+#ifndef WORK_GROUP /* work-items; a power of 2 */
+#define WORK_GROUP 64
+#endif
+#ifndef LANES /* work-items side by side along the value channels; a power of 2 that divides WORK_GROUP */
+#define LANES 16
+#endif
+#ifndef CHUNK /* tokens */
+#define CHUNK 16
+#endif
+#ifndef SPAN /* steps between checkpoints of chunk_states; a multiple of CHUNK */
+#define SPAN 64
+#endif
+#ifndef ROUND /* tokens whose partial sums are in local memory at once */
+#define ROUND 8
+#endif
 
 #include "decay.h"
 #include "storage.h"
@@ -196,6 +217,63 @@ static inline void stage(const tiles_t *tiles, const fetched_t *x, const inputs_
     stage_tokens(tiles, x, in, p, CHUNK, with_r);
   else
     stage_tokens(tiles, x, in, p, count, with_r);
+}
+
+/* r~ of a channel, and D: forward through its tokens. */
+static inline void transform_r(const tiles_t *tiles, int c, bool with_r) {
+  float before = 1.0f, log_sum = 0.0f;
+  UNROLL for (int t = 0; t < CHUNK; t++) {
+    if (with_r) tiles->r[t * KEY_STRIDE + c] *= before;
+    before *= tiles->d[t * KEY_STRIDE + c];
+  }
+  UNROLL for (int part = 0; part < KEYS_DOWN; part++) log_sum += tiles->log_sum[part * PADDED_KEY + c];
+  const float2 decay = chunk_decay(before, log_sum);
+  tiles->keep[c] = decay.x;
+  tiles->change[c] = decay.y;
+}
+
+/* k^ of a channel: backward. */
+static inline void transform_k(const tiles_t *tiles, int c) {
+  float after = 1.0f;
+  UNROLL for (int t = CHUNK - 1; t >= 0; t--) {
+    tiles->k[t * KEY_STRIDE + c] *= after;
+    after *= tiles->d[t * KEY_STRIDE + c];
+  }
+}
+
+/* From r, k', d to r~, k^, D: each channel by one work-item for r~ and one for k^. */
+static inline void transform(const tiles_t *tiles, const place_t *p, bool with_r) {
+  for (int i = p->item; i < 2 * PADDED_KEY; i += WORK_GROUP) {
+    if (i < PADDED_KEY)
+      transform_r(tiles, i, with_r);
+    else
+      transform_k(tiles, i - PADDED_KEY);
+  }
+}
+
+/* S = diag(D) S + sum_j k^_j v_j^T */
+static inline void update_state(float4 *state, const tiles_t *tiles, const place_t *p) {
+  local const float4 *keep = (local const float4 *)tiles->keep + p->part * QUADS;
+  local const float4 *change = (local const float4 *)tiles->change + p->part * QUADS;
+  local const float4 *k = (local const float4 *)tiles->k + p->part * QUADS;
+  local const float4 *v = (local const float4 *)tiles->v + p->lane;
+  UNROLL for (int q = 0; q < QUADS; q++) {
+    const float4 a = keep[q], b = change[q];
+    state[4 * q + 0] = a.x * state[4 * q + 0] + b.x * state[4 * q + 0];
+    state[4 * q + 1] = a.y * state[4 * q + 1] + b.y * state[4 * q + 1];
+    state[4 * q + 2] = a.z * state[4 * q + 2] + b.z * state[4 * q + 2];
+    state[4 * q + 3] = a.w * state[4 * q + 3] + b.w * state[4 * q + 3];
+  }
+  UNROLL for (int j = 0; j < CHUNK; j++) {
+    const float4 v_j = v[j * LANES];
+    UNROLL for (int q = 0; q < QUADS; q++) {
+      const float4 k_j = k[j * (KEY_STRIDE / 4) + q];
+      state[4 * q + 0] += k_j.x * v_j;
+      state[4 * q + 1] += k_j.y * v_j;
+      state[4 * q + 2] += k_j.z * v_j;
+      state[4 * q + 3] += k_j.w * v_j;
+    }
+  }
 }
 
 #endif

@@ -1,10 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernels of chunk_forward_matrix.cl keep where: tiles in local memory, how rows get there, the state in accumulators,
- * and operands for the engine. Included after the defines of that file.
+ * What the kernels for matrix units keep where: tiles in local memory, how rows get there, the state in accumulators, and
+ * operands for the engine.
  */
 #ifndef CHUNK_MATRIX_TILES_H
 #define CHUNK_MATRIX_TILES_H
+
+#ifndef DTYPE /* fp16 or bf16 without SPLIT, fp32 with it */
+#define DTYPE bf16
+#endif
+#ifndef KEY_DIM /* a multiple of 16, up to 128 */
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM /* a multiple of 16 */
+#define VALUE_DIM 64
+#endif
+#ifndef WORK_GROUP /* work-items: 32, 64, 128 or 256 */
+#define WORK_GROUP 128
+#endif
+#ifndef SUB_CHUNKS /* of 16 tokens in a chunk */
+#define SUB_CHUNKS 4
+#endif
+#ifndef SPAN /* steps between checkpoints of chunk_states; a multiple of 16 SUB_CHUNKS */
+#define SPAN 64
+#endif
+#ifndef SPLIT /* 1: operands in two parts, for fp32 storage */
+#define SPLIT 0
+#endif
 
 #include "decay.h"
 #include "storage.h"

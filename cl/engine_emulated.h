@@ -89,7 +89,11 @@ static inline float engine_operand(uint x) {
   return as_float(x & 0xffffe000u);
 }
 
-static inline void engine_multiply(float *c, const uint *a, uint b0, uint b1, const engine_t *e) {
+/*
+ * Not inline: a kernel with the barriers of all its products in itself makes Intel's 2026.22.10 crash or hang, by chance. That
+ * compiler makes a function that is called once inline, whatever its size.
+ */
+static __attribute__((noinline)) void engine_multiply(float *c, const uint *a, uint b0, uint b1, const engine_t *e) {
   local const uint *group = e->exchange + (e->item - e->lane) * ENGINE_EXCHANGE;
   local uint *mine = e->exchange + e->item * ENGINE_EXCHANGE;
   for (int i = 0; i < 4; i++) mine[i] = a[i];

@@ -185,6 +185,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
   rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
+  if (!status) status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
   build_context context = {&state->geometry, chunk->span};
   state->geometry.local_limit = rwkv6_cl_local_limit(plan->device);
   if (!status)

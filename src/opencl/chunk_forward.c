@@ -77,14 +77,42 @@ static int preferred_work_group(const rwkv6_problem *problem) {
   return state > 64 * 64 ? 256 : 128;
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {"chunk_forward.cl", rwkv6_cl_local_limit, preferred_work_group, options,
-                                                       rwkv6_cl_portable_chunk_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {
+    "chunk_forward.cl",   "chunk_states.cl", rwkv6_cl_local_limit,
+    preferred_work_group, options,           rwkv6_cl_portable_chunk_supports};
+
+static rwkv6_status build_outputs(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                  int work_group, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+  return rwkv6_cl_build_kernels(device, problem, family->forward_file, kernel_names, 1, work_group, family->options, chunk,
+                                chunk->kernel, &chunk->log, error);
+}
+
+static rwkv6_status build_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                 int work_group, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+  const char *log; /* like that of outputs */
+  return rwkv6_cl_build_kernels(device, problem, family->states_file, kernel_names + RWKV6_CL_CHUNK_STATES,
+                                RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES, work_group, family->options, chunk,
+                                chunk->kernel + RWKV6_CL_CHUNK_STATES, &log, error);
+}
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  rwkv6_cl_chunk *chunk, rwkv6_error *error) {
   chunk->local_limit = family->local_limit(device);
-  return rwkv6_cl_build_kernels(device, problem, family->file, kernel_names, RWKV6_CL_CHUNK_KERNELS,
-                                family->work_group(problem), family->options, chunk, chunk->kernel, &chunk->log, error);
+  return build_outputs(device, problem, family, family->work_group(problem), chunk, error);
+}
+
+rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                        rwkv6_cl_chunk *chunk, rwkv6_error *error) {
+  for (;;) {
+    const int wanted = chunk->work_group;
+    rwkv6_status status = build_states(device, problem, family, wanted, chunk, error);
+    if (status || chunk->work_group == wanted) return status;
+    const int taken = chunk->work_group; /* less, and outputs follow */
+    rwkv6_cl_release_kernels(device->cl, chunk->kernel, 1);
+    status = build_outputs(device, problem, family, taken, chunk, error);
+    if (status || chunk->work_group == taken) return status;
+    rwkv6_cl_release_kernels(device->cl, chunk->kernel + RWKV6_CL_CHUNK_STATES, RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES);
+  }
 }
 
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk) {
@@ -223,7 +251,7 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   const forward_state *state = plan->state;
   const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
-  if (state->places.split || call->chain->rehearsal)
+  if (state->places.split)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   if (!status) status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   return status;
@@ -239,12 +267,22 @@ void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
   plan->state = NULL;
 }
 
+static rwkv6_cl_segments segments_of(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
+  return rwkv6_cl_choose_segments(device, problem, chunk->tiles, 2 * chunk->span);
+}
+
+static bool is_split(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
+  return rwkv6_cl_units_count(problem, segments_of(device, problem, chunk)) > problem->sequences;
+}
+
 static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
-  const rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
+  rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
+  if (!status && is_split(plan->device, problem, chunk))
+    status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
   if (status) return status;
-  const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, 2 * chunk->span);
+  const rwkv6_cl_segments segments = segments_of(plan->device, problem, chunk);
   const int64_t count = rwkv6_cl_units_count(problem, segments);
   rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segments), chunk);
   state->places.split = count > problem->sequences;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The launcher of cl/chunk_forward.cl. chunk_backward uses it as well: for the states, and for dv and dinitial_state. */
+/*
+ * The launcher of cl/chunk_forward.cl and cl/chunk_states.cl. chunk_backward uses it as well: for the states, and for dv and
+ * dinitial_state.
+ */
 #ifndef RWKV6_SRC_OPENCL_CHUNK_FORWARD_H
 #define RWKV6_SRC_OPENCL_CHUNK_FORWARD_H
 
@@ -9,15 +12,15 @@
 
 typedef enum rwkv6_cl_chunk_kernel {
   RWKV6_CL_CHUNK_FORWARD,
-  RWKV6_CL_CHUNK_STATES,
+  RWKV6_CL_CHUNK_STATES, /* this and those behind it are the second program's */
   RWKV6_CL_CHUNK_SCAN,
   RWKV6_CL_CHUNK_KERNELS
 } rwkv6_cl_chunk_kernel;
 
 typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
-  const char *log;
-  int local_limit; /* bytes of local memory to plan with; set first */
+  const char *log;                          /* of the program that makes outputs */
+  int local_limit;                          /* bytes of local memory to plan with; set first */
   int work_group, lanes;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
   int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
@@ -27,9 +30,12 @@ typedef struct rwkv6_cl_chunk {
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
 
-/* Programs with the kernels of chunk_forward.cl, their arguments and their meaning: portable, or for a matrix engine. */
+/*
+ * Programs with the kernels of chunk_forward.cl and of chunk_states.cl, their arguments and their meaning: portable, or for a
+ * matrix engine. Two, because most plans need the first alone, and compilers take as long for the second.
+ */
 typedef struct rwkv6_cl_chunk_family {
-  const char *file;
+  const char *forward_file, *states_file;
   int (*local_limit)(const rwkv6_device *);        /* bytes of local memory to plan with */
   int (*work_group)(const rwkv6_problem *problem); /* the preferred one */
   rwkv6_cl_options_function *options;              /* fills the geometry of a rwkv6_cl_chunk; its span is a multiple of 16 */
@@ -50,8 +56,12 @@ typedef struct rwkv6_cl_chunk_places {
 /* Whether a chunk length that the problem fixes fits the local memory; if not, `reason` says what does. */
 bool rwkv6_cl_chunk_length_fits(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 
+/* Chooses the geometry and builds what makes outputs. `chunk` is released whatever is returned. */
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  rwkv6_cl_chunk *chunk, rwkv6_error *error);
+/* Builds what makes starts and checkpoints as well. Both have one geometry: it changes if this takes smaller work-groups. */
+rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
+                                        rwkv6_cl_chunk *chunk, rwkv6_error *error);
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
@@ -59,7 +69,7 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
 int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
                                 bool split);
 
-/* Leaves the state before each unit in places->starts. */
+/* Leaves the state before each unit in places->starts. This and the next need rwkv6_cl_chunk_make_states. */
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error);

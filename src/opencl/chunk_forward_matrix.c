@@ -143,10 +143,11 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
   return false;
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl", nvidia_local_limit, preferred_work_group,
-                                                     nvidia_options, nvidia_supports};
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", emulated_local_limit, preferred_work_group,
-                                                       emulated_options, emulated_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", nvidia_local_limit,
+                                                     preferred_work_group,      nvidia_options,           nvidia_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl",
+                                                       emulated_local_limit,      preferred_work_group,
+                                                       emulated_options,          emulated_supports};
 
 static rwkv6_status create_nvidia(rwkv6_plan *plan, rwkv6_error *error) {
   return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_nvidia, error);

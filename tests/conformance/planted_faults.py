@@ -186,11 +186,11 @@ FAULTS += [
      "step + CHUNK, end, half_of_v, true);", "chunk_forward", FACTORED),
     ("state stored in the order of accumulators", "chunk_matrix", "to[element_at(p, n, q)] =", "to[element_at(p, n, q ^ 1)] =",
      "chunk_forward", FACTORED),
-    ("decays of segments in the order of accumulators", "chunk_forward_matrix", "decay_row[state_channel(i)] = decay_tile[i];",
+    ("decays of segments in the order of accumulators", "chunk_states_matrix", "decay_row[state_channel(i)] = decay_tile[i];",
      "decay_row[i] = decay_tile[i];", "chunk_forward", MATRIX_SEGMENTS),
-    ("decays of segments lost between launches", "chunk_forward_matrix",
+    ("decays of segments lost between launches", "chunk_states_matrix",
      "decays && active && first_step > 0 ? decay_row[state_channel(i)] : 1.0f", "1.0f", "chunk_forward", MATRIX_SEGMENTS),
-    ("low part of the decays of segments dropped", "chunk_forward_matrix",
+    ("low part of the decays of segments dropped", "chunk_states_matrix",
      "(SPLIT ? change[SPLIT ? sub * KEY_ROW + i : 0] * decay_tile[i] : 0.0f)", "0.0f", "chunk_forward", SPLIT_SEGMENTS),
     ("gradient of the initial state from the last segment", "chunk_forward_matrix", "dual ? p->unit.first : p->unit.last", "p->unit.last",
      "chunk_backward", BACKWARD_SEGMENTS),
@@ -220,7 +220,7 @@ RACES = [
 
 def is_emulated(prefix):
     """Whether a file is of the kernels for matrix units."""
-    return prefix.startswith(("chunk_forward_matrix", "chunk_matrix", "engine_emulated"))
+    return prefix.startswith(("chunk_forward_matrix", "chunk_states_matrix", "chunk_matrix", "engine_emulated"))
 
 
 def select(fault):

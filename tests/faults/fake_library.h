@@ -17,7 +17,7 @@ typedef struct fake_object {
   fake_kind kind;
   int references; /* 0: released */
   cl_mem_flags flags;
-  size_t size;          /* of a buffer */
+  size_t size;          /* of a buffer; work-group that a program and its kernels were built for */
   unsigned char *bytes; /* of a buffer, owned */
   bool built, binary;   /* a program: is built, was made from a binary */
   cl_context context;   /* of a queue, a buffer or an event */
@@ -57,7 +57,7 @@ extern cl_int fake_code;
 void fake_check_blocking(cl_bool blocking, fake_function function);
 
 /* Work-items that a work-group of a kernel may have. */
-extern size_t fake_work_group;
+size_t fake_work_group(const char *kernel);
 /* The place of the text that is to be another, from 1 on; 0: none. */
 extern int fake_changed_text;
 

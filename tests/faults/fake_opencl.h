@@ -17,8 +17,8 @@ rwkv6_opencl_function fake_opencl_lookup(void *user, const char *name);
 /* What a call that is made to fail returns; CL_DEVICE_NOT_AVAILABLE at first. */
 void fake_opencl_set_code(cl_int code);
 
-/* CL_KERNEL_WORK_GROUP_SIZE of every kernel. */
-void fake_opencl_set_work_group(size_t work_items);
+/* CL_KERNEL_WORK_GROUP_SIZE of kernels whose names begin so; others have 1024. */
+void fake_opencl_set_work_group(const char *kernels, size_t work_items);
 
 /* Objects of a caller, made and released without a call of OpenCL: none of it fails. The queue is out of order. Returns the
  * device. */

@@ -177,10 +177,21 @@ static void test_opencl(void **unused) {
 /* Kernels that take only small work-groups: programs are compiled again. */
 static void test_small_work_groups(void **unused) {
   (void)unused;
-  fake_opencl_set_work_group(32);
+  fake_opencl_set_work_group("", 32);
   fail_each_call(COLD, false, CL_DEVICE_NOT_AVAILABLE);
   fail_each_call(WARM, true, CL_DEVICE_NOT_AVAILABLE);
-  fake_opencl_set_work_group(1024);
+  fake_opencl_set_work_group("", 1024);
+}
+
+/* Two programs of a plan, of which one takes only small work-groups: the other follows. */
+static void test_one_small_work_group(void **unused) {
+  (void)unused;
+  static const char *const small[] = {"chunk_forward", "chunk_states", "chunk_scan"};
+  for (int i = 0; i < 3; i++) {
+    fake_opencl_set_work_group(small[i], 32);
+    fail_each_call(NO_CACHE, false, CL_DEVICE_NOT_AVAILABLE);
+  }
+  fake_opencl_set_work_group("", 1024);
 }
 
 static void test_memory(void **unused) {
@@ -304,6 +315,7 @@ int main(void) {
 #define SHORT(test) cmocka_unit_test_setup_teardown(test, use_short_kernels, use_own_kernels)
   const struct CMUnitTest tests[] = {SHORT(test_opencl),
                                      SHORT(test_small_work_groups),
+                                     SHORT(test_one_small_work_group),
                                      cmocka_unit_test(test_memory),
                                      cmocka_unit_test(test_operating_system),
                                      cmocka_unit_test(test_keys),

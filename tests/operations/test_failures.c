@@ -28,7 +28,7 @@ static void keep_log(void *user, rwkv6_log_level level, const char *message) {
 }
 
 static const char *const kernel_files[] = {"recurrent_forward.cl", "recurrent_backward.cl", "chunk_forward.cl",
-                                           "chunk_backward.cl"};
+                                           "chunk_states.cl", "chunk_backward.cl"};
 
 /* text: NULL removes them, and the folder. */
 static void write_kernels(const char *folder, const char *text) {
