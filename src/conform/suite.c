@@ -350,7 +350,7 @@ static void check_huge(walk *w) {
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
   walk w = {device, info, options, report, user, 0, {{NULL, 0, ""}}};
-  rwkv6_device_emulate_engines(device, options->variants && is_asked_for(options, "emulated"));
+  rwkv6_device_emulate_engines(device, options->variants && (is_asked_for(options, "emulated") || is_asked_for(options, "emulated_hopper")));
   if (options->golden)
     check_golden(&w);
   else if (options->huge)

@@ -22,6 +22,7 @@ typedef struct rwkv6_cl_chunk {
   const char *log;                          /* of the program that makes outputs */
   int local_limit;                          /* bytes of local memory to plan with; set first */
   int work_group, lanes;
+  int outputs_group;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
   int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
   int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
@@ -43,7 +44,8 @@ typedef struct rwkv6_cl_chunk_family {
   bool (*supports)(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 } rwkv6_cl_chunk_family;
 
-extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated;
+extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated,
+    rwkv6_cl_chunk_hopper, rwkv6_cl_chunk_emulated_hopper;
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {

@@ -6,6 +6,7 @@
 
 #include "opencl/binary.h"
 #include "opencl/cache.h"
+#include "opencl/retarget.h"
 #include "opencl/source.h"
 
 /* What is asked for. File and options name a program; the kernels tell whether a binary is good. */
@@ -43,7 +44,7 @@ static rwkv6_status build_failed(const rwkv6_device *device, cl_int code, const 
   return status;
 }
 
-static rwkv6_status compile(const rwkv6_device *device, const char *source, const char *options, rwkv6_cl_program *made,
+static rwkv6_status compile(const rwkv6_device *device, const request *want, const char *source, rwkv6_cl_program *made,
                             rwkv6_error *error) {
   const rwkv6_cl_device *d = device->cl;
   cl_int code;
@@ -52,12 +53,14 @@ static rwkv6_status compile(const rwkv6_device *device, const char *source, cons
     made->program = NULL;
     return rwkv6_cl_fail(error, code, "clCreateProgramWithSource");
   }
-  code = d->cl->BuildProgram(made->program, 1, &d->device, options, NULL, NULL);
+  code = d->cl->BuildProgram(made->program, 1, &d->device, want->options, NULL, NULL);
   made->log = read_log(d, made->program, error);
   if (!made->log) return RWKV6_OUT_OF_MEMORY;
   if (code != CL_SUCCESS) return build_failed(device, code, made->name, made->log, error);
   rwkv6_device_log(device, RWKV6_LOG_DEBUG, "compiled %s", made->name);
-  return RWKV6_OK;
+  return rwkv6_cl_has_hidden(source)
+             ? rwkv6_cl_retarget(device, &made->program, want->options, want->names, want->count, error)
+             : RWKV6_OK;
 }
 
 /* Fills program and log from the cache. Where that cannot be, they stay NULL, and the program has to be compiled. */
@@ -87,7 +90,7 @@ static rwkv6_status build(const rwkv6_device *device, const request *want, rwkv6
   if (status) return status;
   made->has_key = rwkv6_cl_cache_key(device, want->options, source, &made->key);
   status = load(device, want, made, error);
-  if (!status && !made->program) status = compile(device, source, want->options, made, error);
+  if (!status && !made->program) status = compile(device, want, source, made, error);
   free(source);
   return status;
 }
