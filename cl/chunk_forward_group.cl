@@ -35,20 +35,16 @@
 /* Log of the decays of 16 tokens: those of 32, 2^-72, are far inside the range of fp32, their inverse and what that multiplies too. */
 #define MODERATE -25.0f
 
+/* What a work-item keeps from chunk to chunk. */
 typedef struct keep_t {
-  float state[BLOCKS][32];
-  rows_t r, k, w; /* of the next chunk */
+  float state[BLOCKS][32]; /* S [64 key channels x COLUMNS], block by block, in accumulators */
+  float before[BLOCKS][8][4], through[BLOCKS][8][4]; /* sums of the next chunk's logarithms */
   walker_t walk_r, walk_k, walk_w, walk_v;
-} keep_t;
-
-typedef struct read_t {
-  rows_t r;
-  walker_t walk_r, walk_w, first_r, first_w;
-  global uchar *output;
+  global uchar *output; /* where its part of the next chunk of o goes */
   int output_stride;
-  float scale, log2_scale;
-  uint sign;
-} read_t;
+  float scale, log2_scale; /* of r, positive */
+  uint sign;               /* of o: what flips that of a pair */
+} keep_t;
 
 /* Offset of accumulator q within a state [K, V]. */
 static inline int element_at(const place_t *p, int block, int q) {
@@ -73,26 +69,26 @@ static inline void store_state(const keep_t *x, global float *to, const place_t 
 }
 
 /* For whoever reads it as an operand. */
-static inline void show_state(const keep_t *x, const tiles_t *tiles, int n, const place_t *p) {
+static inline void show_state(const keep_t *x, const tiles_t *tiles, const place_t *p) {
   UNROLL for (int block = 0; block < BLOCKS; block++) {
     split_t parts;
     split_sums(&parts, x->state[block]);
-    store_split(tile_of_state(tiles, n, block), &parts, p);
+    store_split(tile_of_state(tiles, block), &parts, p);
   }
 }
 
 /* The last row has the sums of all 16 tokens. */
-static inline void store_sums(float through[BLOCKS][8][4], const tiles_t *tiles, int m, const place_t *p) {
+static inline void store_sums(const keep_t *x, const tiles_t *tiles, const place_t *p) {
   float least = 0.0f;
   UNROLL for (int block = 0; block < BLOCKS; block++) {
-    local float2 *to = (local float2 *)(sums_of(tiles, m, p->engine.warp, block) + p->engine.pair * SUMS_STRIDE);
+    local float2 *to = (local float2 *)(sums_of(tiles, p->engine.warp, block) + p->engine.pair * SUMS_STRIDE);
     UNROLL for (int n = 0; n < 8; n++) {
-      if (p->engine.row == 7) to[n] = (float2)(through[block][n][2], through[block][n][3]);
-      least = fmin(least, fmin(through[block][n][2], through[block][n][3]));
+      if (p->engine.row == 7) to[n] = (float2)(x->through[block][n][2], x->through[block][n][3]);
+      least = fmin(least, fmin(x->through[block][n][2], x->through[block][n][3]));
     }
   }
   const bool moderate = engine_all(least >= MODERATE, &p->engine); /* other rows' sums are no less */
-  if (p->engine.lane == 0) flags_of(tiles, m)[p->engine.warp] = moderate;
+  if (p->engine.lane == 0) flags_of(tiles)[p->engine.warp] = moderate;
 }
 
 /*
@@ -105,12 +101,12 @@ static inline float whole_decay(float x) {
 }
 
 /* The decays of all tokens of sub-groups `first` to `last` (constants), of this work-item's two channels of S. */
-static inline void find_decays(float D[BLOCKS][2], const tiles_t *tiles, int n, int first, int last, const place_t *p) {
+static inline void find_decays(float D[BLOCKS][2], const tiles_t *tiles, int first, int last, const place_t *p) {
   UNROLL for (int block = 0; block < BLOCKS; block++) {
     UNROLL for (int h = 0; h < 2; h++) {
       const int at = p->engine.row / 2 * SUMS_STRIDE + 2 * (2 * p->engine.warp + h) + (p->engine.row & 1);
       float sum = 0.0f;
-      UNROLL for (int warp = first; warp <= last; warp++) sum += sums_of(tiles, n, warp, block)[at];
+      UNROLL for (int warp = first; warp <= last; warp++) sum += sums_of(tiles, warp, block)[at];
       D[block][h] = whole_decay(sum);
     }
   }
@@ -126,7 +122,7 @@ static inline void decay_state(keep_t *x, float D[BLOCKS][2]) {
 static inline void add_keys(keep_t *x, const tiles_t *tiles, int n, const place_t *p) {
   local const uchar *v = tile_of_values(tiles, n);
   UNROLL for (int block = 0; block < BLOCKS; block++) {
-    local const uchar *k = tile_of_keys(tiles, n, block);
+    local const uchar *k = tile_of_keys(tiles, block);
     UNROLL for (int step = 0; step < 4; step++) {
       engine_group_multiply_tiles(x->state[block], k, v, step, &p->engine);
       engine_group_multiply_tiles(x->state[block], k + BLOCKS * TILE, v, step, &p->engine);
@@ -145,10 +141,12 @@ static inline void add_keys(keep_t *x, const tiles_t *tiles, int n, const place_
   } while (0)
 #endif
 
+/* ---- outputs ---- */
+
 /* out = r~ S */
-static inline void multiply_state(float out[32], const split_t r[BLOCKS], const tiles_t *tiles, int n, const place_t *p) {
+static inline void multiply_state(float out[32], const split_t r[BLOCKS], const tiles_t *tiles, const place_t *p) {
   UNROLL for (int block = 0; block < BLOCKS; block++) {
-    local const uchar *upper = tile_of_state(tiles, n, block), *lower = upper + BLOCKS * TILE;
+    local const uchar *upper = tile_of_state(tiles, block), *lower = upper + BLOCKS * TILE;
     UNROLL for (int step = 0; step < 4; step++) {
       uint x[4], y[4];
       operand_of(x, r[block].upper, step);
@@ -164,9 +162,9 @@ static inline void multiply_state(float out[32], const split_t r[BLOCKS], const 
 }
 
 /* A = r~ (k / c)^T */
-static inline void multiply_keys(float A[32], const split_t r[BLOCKS], const tiles_t *tiles, int n, const place_t *p) {
+static inline void multiply_keys(float A[32], const split_t r[BLOCKS], const tiles_t *tiles, const place_t *p) {
   UNROLL for (int block = 0; block < BLOCKS; block++) {
-    local const uchar *upper = tile_of_keys(tiles, n, block), *lower = upper + BLOCKS * TILE;
+    local const uchar *upper = tile_of_keys(tiles, block), *lower = upper + BLOCKS * TILE;
     UNROLL for (int step = 0; step < 4; step++) {
       uint x[4], y[4];
       operand_of(x, r[block].upper, step);
@@ -242,13 +240,13 @@ static inline void mask(float A[32], const float diagonal[2], const place_t *p) 
 }
 
 /* The whole of such a chunk, to aligned rows. */
-static inline void store_whole_rows(const read_t *x, local uchar *tile, const place_t *p) {
+static inline void store_whole_rows(const keep_t *x, local uchar *tile, const place_t *p) {
   global uchar *to = x->output;
   UNROLL for (int n = 0; n < 4; n++, to += 4 * x->output_stride)
       *(global uint4 *)to = *in_tile(tile, ROWS * p->engine.warp + p->engine.lane / 8 + 4 * n, p->engine.lane & 7);
 }
 
-static inline void store_rows(const read_t *x, local uchar *tile, const place_t *p, int count) {
+static inline void store_rows(const keep_t *x, local uchar *tile, const place_t *p, int count) {
   ROLL for (int i = 0; i < p->numbers; i++) {
     ENGINE_ROLLED;
     const int row = ROWS * p->engine.warp + p->engine.lane / 8 + 4 * (i / 8);
@@ -258,8 +256,8 @@ static inline void store_rows(const read_t *x, local uchar *tile, const place_t 
 }
 
 /* o [16 tokens x COLUMNS] of this sub-group, of a chunk with `count` tokens, through local memory for whole rows. */
-static inline void write_outputs(read_t *x, const float out[32], const tiles_t *tiles, const place_t *p, int count) {
-  local uchar *tile = tile_of_output(tiles);
+static inline void write_outputs(keep_t *x, const float out[32], const tiles_t *tiles, int n, const place_t *p, int count) {
+  local uchar *tile = tile_of_output(tiles, n);
   UNROLL for (int h = 0; h < 2; h++) {
     uint pairs[8];
     UNROLL for (int i = 0; i < 8; i++) pairs[i] = engine_pack_bf16(out[4 * i + 2 * h], out[4 * i + 2 * h + 1]) ^ x->sign;
@@ -275,222 +273,175 @@ static inline void write_outputs(read_t *x, const float out[32], const tiles_t *
   engine_barrier();
 }
 
+/* ---- a chunk ---- */
 
-#define KEEPERS 0
-
-static inline void fetch(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  local uint4 *scratch = (local uint4 *)tile_of_values(tiles, n + 1);
-  fetch_rows(&x->w, &x->walk_w, scratch, p, left - CHUNK);
-  fetch_rows(&x->k, &x->walk_k, scratch, p, left - CHUNK);
-  fetch_rows(&x->r, &x->walk_r, scratch, p, left - CHUNK);
+/* What work-items have stored for a chunk is there for products. */
+static inline void meet(void) {
+  engine_publish();
+  barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-static inline void copy_v(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  if (p->whole && left >= CHUNK)
+/* Asks for chunk n, `left` of whose tokens or more are there. */
+static inline void copy_chunk(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  if (p->whole && left >= CHUNK) {
+    copy_whole_rows(rows_of(tiles, n, ROWS_W), &x->walk_w, p);
+    copy_whole_rows(rows_of(tiles, n, ROWS_R), &x->walk_r, p);
+    copy_whole_rows(rows_of(tiles, n, ROWS_K), &x->walk_k, p);
     copy_whole_values(tile_of_values(tiles, n), &x->walk_v, p);
-  else
+  } else if (left > 0) {
+    copy_rows(rows_of(tiles, n, ROWS_W), &x->walk_w, p, left);
+    copy_rows(rows_of(tiles, n, ROWS_R), &x->walk_r, p, left);
+    copy_rows(rows_of(tiles, n, ROWS_K), &x->walk_k, p, left);
     copy_values(tile_of_values(tiles, n), &x->walk_v, p, left);
+  }
+  engine_commit();
 }
 
-static inline void keep_moderate(keep_t *x, float through[BLOCKS][8][4], const tiles_t *tiles, int n, const place_t *p, int left) {
-  float early[BLOCKS][2], late[BLOCKS][2];
-  find_decays(early, tiles, n, 0, 1, p);
-  find_decays(late, tiles, n, 2, 3, p);
+/* Waits for chunk n, and adds up its logarithms. */
+static inline void begin_chunk(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  rows_t w;
+  engine_wait();
+  if (left <= 0) return;
+  load_rows(&w, tiles, n, ROWS_W, p);
+  UNROLL for (int block = 0; block < BLOCKS; block++) {
+    sum_logs(x->before[block], BEFORE, &w, block, p, left);
+    sum_logs(x->through[block], THROUGH, &w, block, p, left);
+  }
+  store_sums(x, tiles, p);
+}
+
+/* Chunk n, where no product of decays is too small to divide by. */
+static inline void go_moderate(float out[32], keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  float A[32], diagonal[2], early[BLOCKS][2], late[BLOCKS][2];
+  rows_t r_rows, k_rows;
+  split_t r[BLOCKS];
+  load_rows(&r_rows, tiles, n, ROWS_R, p);
+  load_rows(&k_rows, tiles, n, ROWS_K, p);
+  find_decays(early, tiles, 0, 1, p);
+  find_decays(late, tiles, 2, 3, p);
   decay_state(x, early);
-  show_state(x, tiles, n, p);
+  show_state(x, tiles, p);
+  sum_diagonal(diagonal, &r_rows, &k_rows, x->scale, tiles, p);
   UNROLL for (int block = 0; block < BLOCKS; block++) {
     split_t k;
-    add_sums_of_half(through[block], 0.0f, tiles, n, block, p);
-    scale_rows(&k, x->k.at[block], through[block], -1.0f);
-    store_split(tile_of_keys(tiles, n, block), &k, p);
+    add_sums_of_half(x->before[block], x->through[block], x->log2_scale, tiles, block, p);
+    scale_rows(&k, k_rows.at[block], x->through[block], -1.0f);
+    store_split(tile_of_keys(tiles, block), &k, p);
+    scale_rows(&r[block], r_rows.at[block], x->before[block], 1.0f);
   }
-  engine_wait();
-  engine_publish();
-  engine_join(KEEPERS);
+  meet();
   engine_open();
+  multiply_keys(A, r, tiles, p);
+  engine_close();
+  multiply_state(out, r, tiles, p);
+  engine_close();
   add_keys(x, tiles, n, p);
-  fetch(x, tiles, n, p, left);
-  engine_join(KEEPERS);
-  copy_v(x, tiles, n + 1, p, left - CHUNK);
-  finish_state(0, x);
+  engine_finish(2, A);
+  mask(A, diagonal, p);
+  multiply_values(out, A, tiles, n, p);
+  finish_state(1, x);
   decay_state(x, late);
+  engine_finish(0, out);
 }
 
+/* The state to local memory and back, while registers are wanted for something else: where keys and logarithms were. */
 static inline local float4 *parking_of(const tiles_t *tiles, int n, int q, const place_t *p) {
-  return (local float4 *)tile_of_keys(tiles, n, 0) + q * GROUP + p->item;
+  return (local float4 *)rows_of(tiles, n, q / 4 & 1 ? ROWS_W : ROWS_K) + slot_of(p, q / 8 * 4 + (q & 3));
 }
 
-static inline void keep_exact(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  float own[8], D[BLOCKS][2];
-  tokens_t r[BLOCKS], k[BLOCKS];
-  split_t parts;
-  show_state(x, tiles, n, p);
+static inline void park_state(const keep_t *x, const tiles_t *tiles, int n, const place_t *p) {
   UNROLL for (int q = 0; q < 8 * BLOCKS; q++) {
     const float *s = x->state[q / 8] + 4 * (q & 7);
     *parking_of(tiles, n, q, p) = (float4)(s[0], s[1], s[2], s[3]);
   }
-  UNROLL for (int q = 0; q < 8; q++) own[q] = 0.0f;
-  UNROLL for (int block = 0; block < BLOCKS; block++) {
-    widen_rows(&r[block], x->r.at[block], 1.0f);
-    widen_rows(&k[block], x->k.at[block], 1.0f);
-    join_tokens(own, &r[block], &k[block], &x->w, block, p, left);
-  }
-  local float2 *to = triangle_of(tiles, n) + p->item * 3;
-  to[0] = (float2)(own[0], own[1]), to[1] = (float2)(own[2], own[3]), to[2] = (float2)(own[6], own[7]);
-  find_decays(D, tiles, n, 0, 3, p);
+}
+
+static inline void fetch_state(keep_t *x, const tiles_t *tiles, int n, const place_t *p) {
   UNROLL for (int q = 0; q < 8 * BLOCKS; q++) {
     const float4 s = *parking_of(tiles, n, q, p);
-    float *y = x->state[q / 8] + 4 * (q & 7);
-    y[0] = s.x, y[1] = s.y, y[2] = s.z, y[3] = s.w;
+    float *to = x->state[q / 8] + 4 * (q & 7);
+    to[0] = s.x, to[1] = s.y, to[2] = s.z, to[3] = s.w;
   }
-  decay_state(x, D);
-  engine_join(KEEPERS);
+}
+
+/* Chunk n, whatever its decays are. */
+static inline void go_exact(float out[32], keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  float A[32], own[8], diagonal[2], D[BLOCKS][2];
+  tokens_t r[BLOCKS], k[BLOCKS];
+  split_t parts[BLOCKS];
+  rows_t r_rows, k_rows, w;
+  load_rows(&r_rows, tiles, n, ROWS_R, p);
+  load_rows(&k_rows, tiles, n, ROWS_K, p);
+  load_rows(&w, tiles, n, ROWS_W, p);
+  show_state(x, tiles, p);
+  park_state(x, tiles, n, p);
+  sum_diagonal(diagonal, &r_rows, &k_rows, x->scale, tiles, p);
+  UNROLL for (int q = 0; q < 8; q++) own[q] = 0.0f;
   UNROLL for (int block = 0; block < BLOCKS; block++) {
-    decay_tokens(&parts, &k[block], tiles, n, block, p->engine.warp + 1, 3, p);
-    store_split(tile_of_keys(tiles, n, block), &parts, p);
+    widen_rows(&r[block], r_rows.at[block], x->scale);
+    widen_rows(&k[block], k_rows.at[block], 1.0f);
+    join_tokens(own, &r[block], &k[block], &w, block, p, left);
+    decay_tokens(&parts[block], &k[block], tiles, block, 1, 0, p);
+    store_split(tile_of_keys(tiles, block), &parts[block], p);
   }
-  engine_wait();
-  engine_publish();
-  engine_join(KEEPERS);
+  meet();
+  multiply_pairs(A, own, r, tiles, p);
+  mask(A, diagonal, p);
+  UNROLL for (int block = 0; block < BLOCKS; block++)
+    decay_tokens(&parts[block], &r[block], tiles, block, 0, p->engine.warp - 1, p);
+  engine_open();
+  multiply_state(out, parts, tiles, p);
+  engine_close();
+  multiply_values(out, A, tiles, n, p);
+  engine_finish(0, out);
+  find_decays(D, tiles, 0, 3, p);
+  fetch_state(x, tiles, n, p);
+  decay_state(x, D);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  UNROLL for (int block = 0; block < BLOCKS; block++) {
+    decay_tokens(&parts[block], &k[block], tiles, block, p->engine.warp + 1, 3, p);
+    store_split(tile_of_keys(tiles, block), &parts[block], p);
+  }
+  meet();
   engine_open();
   add_keys(x, tiles, n, p);
   finish_state(0, x);
-  engine_join(KEEPERS);
-  UNROLL for (int block = 0; block < BLOCKS; block++) {
-    decay_tokens(&parts, &k[block], tiles, n, block, 1, 0, p);
-    store_split(tile_of_keys(tiles, n, block), &parts, p);
-  }
-  fetch(x, tiles, n, p, left);
-  engine_join(KEEPERS);
-  copy_v(x, tiles, n + 1, p, left - CHUNK);
 }
 
-static inline void keep(keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  float diagonal[2], through[BLOCKS][8][4];
-  sum_diagonal(diagonal, &x->r, &x->k, 1.0f, tiles, p);
-  UNROLL for (int h = 0; h < 2; h++)
-    if (p->engine.pair == 0) diagonal_of(tiles, n)[first_token(p) + 8 * h] = diagonal[h];
-  UNROLL for (int block = 0; block < BLOCKS; block++) sum_logs(through[block], THROUGH, &x->w, block, p, left);
-  store_sums(through, tiles, n, p);
-  engine_join(KEEPERS);
-  if (is_moderate(tiles, n))
-    keep_moderate(x, through, tiles, n, p, left);
-  else
-    keep_exact(x, tiles, n, p, left);
-}
-
-/* readers' w of the next chunk */
-static inline void copy_logs(read_t *x, const tiles_t *tiles, const place_t *p, int left) {
-  if (p->whole && left >= CHUNK)
-    copy_whole_rows(logs_of(tiles), &x->walk_w, p);
-  else
-    copy_rows(logs_of(tiles), &x->walk_w, p, left);
-}
-
-static inline void read_moderate(float out[32], read_t *x, const float diagonal[2], const tiles_t *tiles, int n, const place_t *p,
-                                 int left) {
-  float A[32];
-  split_t r[BLOCKS];
-  rows_t w;
-  load_rows(&w, logs_of(tiles), p);
-  UNROLL for (int block = 0; block < BLOCKS; block++) {
-    float before[8][4];
-    sum_logs(before, BEFORE, &w, block, p, left);
-    add_sums_of_half(before, x->log2_scale, tiles, n, block, p);
-    scale_rows(&r[block], x->r.at[block], before, 1.0f);
-  }
-  engine_open();
-  multiply_keys(A, r, tiles, n, p);
-  engine_close();
-  multiply_state(out, r, tiles, n, p);
-  engine_close();
-  copy_logs(x, tiles, p, left - CHUNK);
-  engine_finish(1, A);
-  mask(A, diagonal, p);
-  multiply_values(out, A, tiles, n, p);
-  engine_finish(0, out);
-}
-
-static inline void read_exact(float out[32], read_t *x, const float diagonal[2], const tiles_t *tiles, int n, const place_t *p,
-                              int left) {
-  float A[32];
-  split_t r[BLOCKS];
-  rows_t w;
-  load_rows(&w, logs_of(tiles), p);
-  multiply_pairs(A, &x->r, &w, x->log2_scale, tiles, n, p, left);
-  mask(A, diagonal, p);
-  UNROLL for (int block = 0; block < BLOCKS; block++)
-    decay_rows(&r[block], &x->r, &w, x->log2_scale, tiles, n, block, 0, p, left);
-  engine_open();
-  multiply_state(out, r, tiles, n, p);
-  engine_close();
-  copy_logs(x, tiles, p, left - CHUNK);
-  multiply_values(out, A, tiles, n, p);
-  engine_finish(0, out);
-}
-
-static inline void refresh_place(place_t *p) {
+static inline void refresh(keep_t *x, place_t *p) {
   engine_refresh(&p->engine);
   p->item = engine_fresh(p->item);
-}
-
-static inline void read(read_t *x, const tiles_t *tiles, int n, place_t *p, int left) {
-  float out[32], diagonal[2];
-  UNROLL for (int h = 0; h < 2; h++) diagonal[h] = diagonal_of(tiles, n)[first_token(p) + 8 * h] * x->scale;
-  engine_wait();
-  if (is_moderate(tiles, n))
-    read_moderate(out, x, diagonal, tiles, n, p, left);
-  else
-    read_exact(out, x, diagonal, tiles, n, p, left);
-  refresh_place(p);
   x->walk_r.stride = engine_fresh(x->walk_r.stride);
+  x->walk_k.stride = engine_fresh(x->walk_k.stride);
   x->walk_w.stride = engine_fresh(x->walk_w.stride);
+  x->walk_v.stride = engine_fresh(x->walk_v.stride);
   x->output_stride = engine_fresh(x->output_stride);
-  fetch_rows(&x->r, &x->walk_r, (local uint4 *)tile_of_output(tiles), p, left - CHUNK);
-  write_outputs(x, out, tiles, p, left);
 }
 
-static inline void go_keeper(keep_t *x, const tiles_t *tiles, place_t *p, int all) {
-  local uint4 *scratch = (local uint4 *)tile_of_values(tiles, 0);
-  fetch_rows(&x->w, &x->walk_w, scratch, p, all);
-  fetch_rows(&x->k, &x->walk_k, scratch, p, all);
-  fetch_rows(&x->r, &x->walk_r, scratch, p, all);
-  engine_join(KEEPERS);
-  copy_v(x, tiles, 0, p, all);
-  int n = 0;
-  for (; n * CHUNK < all; n++) {
-    refresh_place(p);
-    x->walk_r.stride = engine_fresh(x->walk_r.stride);
-    x->walk_k.stride = engine_fresh(x->walk_k.stride);
-    x->walk_w.stride = engine_fresh(x->walk_w.stride);
-    x->walk_v.stride = engine_fresh(x->walk_v.stride);
-    keep(x, tiles, n, p, all - n * CHUNK);
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
-  if (n) barrier(CLK_LOCAL_MEM_FENCE);
-}
-
-static inline void go_reader(read_t *x, const tiles_t *tiles, place_t *p, int all) {
-  fetch_rows(&x->r, &x->walk_r, (local uint4 *)tile_of_output(tiles), p, all);
-  copy_logs(x, tiles, p, all);
-  int n = 0;
-  if (all > 0) barrier(CLK_LOCAL_MEM_FENCE);
-  for (; n * CHUNK < all; n++) {
-    refresh_place(p);
-    read(x, tiles, n, p, all - n * CHUNK);
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
+/* Chunk n, of a unit with `left` tokens from its beginning on. */
+static inline void go(keep_t *x, const tiles_t *tiles, int n, place_t *p, int left) {
+  float out[32];
+  refresh(x, p);
+  begin_chunk(x, tiles, n, p, left);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  refresh(x, p);
+  if (is_moderate(tiles))
+    go_moderate(out, x, tiles, n, p, left);
+  else
+    go_exact(out, x, tiles, n, p, left);
+  refresh(x, p);
+  write_outputs(x, out, tiles, n, p, left);
+  copy_chunk(x, tiles, n + 2, p, left - 2 * CHUNK);
 }
 
 /* Arguments as in chunk_forward.cl. */
-ENGINE_KERNEL __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+ENGINE_KERNEL __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
               global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
               global float *final, long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
               global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
               long last_step, long first_group) {
-  __asm__ volatile("//+.minnctapersm 2");
   local uchar pool[LOCAL_BYTES] __attribute__((aligned(1024)));
   local uint exchange[GROUP * ENGINE_EXCHANGE];
   const tiles_t tiles[1] = {{pool}};
@@ -509,32 +460,25 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   barrier(CLK_LOCAL_MEM_FENCE);
 
   const int row = first_token(p), unit = 16 * p->engine.pair;
-  if (p->reads) {
-    engine_take_registers("inc", 136);
-    read_t y[1];
-    walker_t to;
-    begin_walk(&y->walk_r, r, r_at, p, first_step, row, unit);
-    begin_walk(&y->walk_w, w, w_at, p, first_step, row, unit);
-    begin_walk(&to, o, o_at, p, first_step, ROWS * p->engine.warp + p->engine.lane / 8, 128 * p->tile + 16 * (p->engine.lane & 7));
-    y->output = (global uchar *)o + (to.place - (global const uchar *)o);
-    y->output_stride = to.stride;
-    y->scale = fabs(out_scale);
-    y->log2_scale = log2(y->scale);
-    y->sign = out_scale < 0.0f ? 0x80008000u : 0u;
-    go_reader(y, tiles, p, all);
-    return;
-  }
-  engine_take_registers("dec", 120);
   keep_t x[1];
+  walker_t to;
   begin_walk(&x->walk_r, r, r_at, p, first_step, row, unit);
   begin_walk(&x->walk_k, k, k_at, p, first_step, row, unit);
   begin_walk(&x->walk_w, w, w_at, p, first_step, row, unit);
   begin_walk(&x->walk_v, v, v_at, p, first_step, p->item / 8, 128 * p->tile + 16 * (p->item & 7));
+  begin_walk(&to, o, o_at, p, first_step, ROWS * p->engine.warp + p->engine.lane / 8, 128 * p->tile + 16 * (p->engine.lane & 7));
+  x->output = (global uchar *)o + (to.place - (global const uchar *)o);
+  x->output_stride = to.stride;
+  x->scale = fabs(out_scale);
+  x->log2_scale = log2(x->scale);
+  x->sign = out_scale < 0.0f ? 0x80008000u : 0u;
   if (first_step > 0)
     load_state(x, carry + carry_at + state_at(p, p->unit.carry), p, active);
   else
     load_state(x, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.state), p, active && start != 0);
-  go_keeper(x, tiles, p, all);
+  copy_chunk(x, tiles, 0, p, all);
+  copy_chunk(x, tiles, 1, p, all - CHUNK);
+  for (int n = 0; n * CHUNK < all; n++) go(x, tiles, n, p, all - n * CHUNK);
 
   const bool ends_sequence = dual ? p->unit.first : p->unit.last;
   if (active && end < p->unit.length) store_state(x, carry + carry_at + state_at(p, p->unit.carry), p);

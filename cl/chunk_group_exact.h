@@ -63,11 +63,11 @@ static inline void join_tokens(float A[8], tokens_t *r, tokens_t *k, const rows_
 }
 
 /* With the decays of all tokens of sub-groups `first` to `last`. */
-static inline void decay_tokens(split_t *parts, const tokens_t *x, const tiles_t *tiles, int n_, int block, int first, int last,
+static inline void decay_tokens(split_t *parts, const tokens_t *x, const tiles_t *tiles, int block, int first, int last,
                                 const place_t *p) {
   float sum[8][4];
   UNROLL for (int n = 0; n < 32; n++) sum[n / 4][n & 3] = 0.0f;
-  add_sums(sum, tiles, n_, block, first, last, 1.0f, p);
+  add_sums(sum, tiles, block, first, last, 1.0f, p);
   UNROLL for (int n = 0; n < 8; n++) {
     const float2 decay = (float2)(engine_exp2(sum[n][0]), engine_exp2(sum[n][1]));
     UNROLL for (int h = 0; h < 2; h++) split_pair(parts, h, n, x->at[n][2 * h] * decay.x, x->at[n][2 * h + 1] * decay.y);
@@ -93,35 +93,21 @@ static inline void multiply_pair(float A[8], const split_t *r, local const uchar
   }
 }
 
-/* r with the decays of this sub-group's tokens before each, and of all tokens of sub-groups from `first` on before it. */
-static inline void decay_rows(split_t *parts, const rows_t *r, const rows_t *w, float scale, const tiles_t *tiles, int n, int block,
-                              int first, const place_t *p, int left) {
-  float before[8][4];
-  sum_logs(before, BEFORE, w, block, p, left);
-  add_sums(before, tiles, n, block, first, p->engine.warp - 1, 1.0f, p);
-  UNROLL for (int i = 0; i < 32; i++) before[i / 4][i & 3] += scale;
-  scale_rows(parts, r->at[block], before, 1.0f);
-}
-
-/* All columns: keys are in the tiles of keys, the 16 x 16 is in the triangle. */
-static inline void multiply_pairs(float A[32], const rows_t *r, const rows_t *w, float scale, const tiles_t *tiles, int n,
-                                  const place_t *p, int left) {
+/* All columns, from the 16 x 16 and what r and k have become in join_tokens; k's are in the tiles of keys. */
+static inline void multiply_pairs(float A[32], const float own[8], const tokens_t r[BLOCKS], const tiles_t *tiles,
+                                  const place_t *p) {
   UNROLL for (int q = 0; q < 32; q++) A[q] = 0.0f;
   UNROLL for (int block = 0; block < BLOCKS; block++) {
     UNROLL for (int other = 0; other < 3; other++) {
       if (!ENGINE_INDEPENDENT || other < p->engine.warp) {
         split_t parts;
-        decay_rows(&parts, r, w, scale, tiles, n, block, other + 1, p, left);
-        multiply_pair(A + 8 * other, &parts, tile_of_keys(tiles, n, block), other, p);
+        decay_tokens(&parts, &r[block], tiles, block, other + 1, p->engine.warp - 1, p);
+        multiply_pair(A + 8 * other, &parts, tile_of_keys(tiles, block), other, p);
       }
     }
   }
-  const float linear = exp2(scale);
-  local const float2 *own = triangle_of(tiles, n) + p->item * 3;
-  const float2 y[4] = {own[0] * linear, own[1] * linear, (float2)(0.0f), own[2] * linear};
-  UNROLL for (int m = 0; m < 4; m++) {
-    UNROLL for (int q = 0; q < 8; q++)
-      A[8 * m + q] = m < p->engine.warp ? A[8 * m + q] : q & 1 ? y[q / 2].y : y[q / 2].x;
+  UNROLL for (int n = 0; n < 4; n++) {
+    UNROLL for (int q = 0; q < 8; q++) A[8 * n + q] = n < p->engine.warp ? A[8 * n + q] : own[q];
   }
 }
 

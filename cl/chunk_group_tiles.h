@@ -30,21 +30,17 @@
 /* Places in local memory, in bytes. Numbers of a tile are bf16; `upper` and `lower` tiles are two parts of one number. */
 #define TILE 8192
 #define PARTS (2 * BLOCKS * TILE) /* [upper, lower][BLOCKS] tiles */
-#define SUMS_STRIDE 16            /* floats */
+#define SUMS_STRIDE 20            /* floats of 16 channels: no two of a sub-group in one bank */
 #define SUMS (4 * BLOCKS * 4 * SUMS_STRIDE * 4)
-#define TRIANGLE (GROUP * 6 * 4)
+#define ROWS_BYTES (3 * BLOCKS * TILE) /* of r, k and w of a chunk */
 #define AT_KEYS 0
-#define AT_STATE (AT_KEYS + 2 * PARTS)
-#define AT_VALUES (AT_STATE + 2 * PARTS)
-#define AT_LOGS (AT_VALUES + 3 * TILE)
-#define AT_OUTPUT (AT_LOGS + BLOCKS * TILE)
-#define AT_TRIANGLE (AT_OUTPUT + TILE)
-#define AT_DIAGONAL (AT_TRIANGLE + 2 * TRIANGLE)
-#define AT_SUMS (AT_DIAGONAL + 2 * CHUNK * 4)
-#define AT_BONUS (AT_SUMS + 2 * SUMS)
+#define AT_STATE (AT_KEYS + PARTS)
+#define AT_VALUES (AT_STATE + PARTS)
+#define AT_ROWS (AT_VALUES + 3 * TILE)
+#define AT_SUMS (AT_ROWS + 2 * ROWS_BYTES)
+#define AT_BONUS (AT_SUMS + SUMS)
 #define AT_FLAGS (AT_BONUS + BLOCKS * 4 * SUMS_STRIDE * 4)
-#define LOCAL_BYTES (AT_FLAGS + 2 * 4 * 4)
-#define ITEMS (ENGINE_INDEPENDENT ? 2 * GROUP : GROUP)
+#define LOCAL_BYTES (AT_FLAGS + 4 * 4)
 
 /* Local memory. */
 typedef struct tiles_t {
@@ -52,37 +48,36 @@ typedef struct tiles_t {
 } tiles_t;
 
 /* k / c, or k with the decays until the end of its 16 tokens: [CHUNK][64 key channels] */
-static inline local uchar *tile_of_keys(const tiles_t *tiles, int n, int block) {
-  return tiles->base + AT_KEYS + (n & 1) * PARTS + block * TILE;
+static inline local uchar *tile_of_keys(const tiles_t *tiles, int block) {
+  return tiles->base + AT_KEYS + block * TILE;
 }
 
-static inline local uchar *tile_of_state(const tiles_t *tiles, int n, int block) {
-  return tiles->base + AT_STATE + (n & 1) * PARTS + block * TILE;
+/* S before the chunk: [64 key channels][COLUMNS] */
+static inline local uchar *tile_of_state(const tiles_t *tiles, int block) {
+  return tiles->base + AT_STATE + block * TILE;
 }
 
+/* [CHUNK][COLUMNS], of chunk n, and of the two after it */
 static inline local uchar *tile_of_values(const tiles_t *tiles, int n) {
   return tiles->base + AT_VALUES + (int)((uint)n % 3) * TILE;
 }
 
-/* readers' w, each work-item's for itself */
-static inline local uint4 *logs_of(const tiles_t *tiles) {
-  return (local uint4 *)(tiles->base + AT_LOGS);
+/* Tensors that work-items have their own rows of. */
+enum { ROWS_R, ROWS_K, ROWS_W };
+
+/* [BLOCKS][4 sub-groups][4][32] times 16 bytes, each work-item's for itself: of chunk n, and of the one after it */
+static inline local uint4 *rows_of(const tiles_t *tiles, int n, int tensor) {
+  return (local uint4 *)(tiles->base + AT_ROWS + (n & 1) * ROWS_BYTES + tensor * BLOCKS * TILE);
 }
 
-static inline local uchar *tile_of_output(const tiles_t *tiles) {
-  return tiles->base + AT_OUTPUT;
+/* Rows of o of chunk n on their way out, where rows of r of the same sub-group were. */
+static inline local uchar *tile_of_output(const tiles_t *tiles, int n) {
+  return (local uchar *)rows_of(tiles, n, ROWS_R);
 }
 
-static inline local float *diagonal_of(const tiles_t *tiles, int n) {
-  return (local float *)(tiles->base + AT_DIAGONAL) + (n & 1) * CHUNK;
-}
-
-static inline local float2 *triangle_of(const tiles_t *tiles, int n) {
-  return (local float2 *)(tiles->base + AT_TRIANGLE + (n & 1) * TRIANGLE);
-}
-
-static inline local float *sums_of(const tiles_t *tiles, int n, int warp, int block) {
-  return (local float *)(tiles->base + AT_SUMS + (n & 1) * SUMS) + (warp * BLOCKS + block) * 4 * SUMS_STRIDE;
+/* [4 pairs][SUMS_STRIDE]: sums of the logarithms of a sub-group's tokens, pair by pair of a work-item's */
+static inline local float *sums_of(const tiles_t *tiles, int warp, int block) {
+  return (local float *)(tiles->base + AT_SUMS) + (warp * BLOCKS + block) * 4 * SUMS_STRIDE;
 }
 
 /* u in the same order */
@@ -91,8 +86,8 @@ static inline local float *bonus_of(const tiles_t *tiles, int block) {
 }
 
 /* [4]: whether the decays of a sub-group's tokens are moderate */
-static inline local int *flags_of(const tiles_t *tiles, int n) {
-  return (local int *)(tiles->base + AT_FLAGS) + 4 * (n & 1);
+static inline local int *flags_of(const tiles_t *tiles) {
+  return (local int *)(tiles->base + AT_FLAGS);
 }
 
 /* A chunk of a unit, and the tokens from its first on. */
@@ -104,7 +99,7 @@ typedef struct place_t {
   unit_t unit;
   index_t head, heads;
   int item, tile; /* of GROUP, of TILES */
-  bool keeps, reads, reverse;
+  bool reverse;
   bool whole;  /* all 16 bytes that go at once are aligned */
   int numbers; /* 32: those of a work-item in a tile of 16 bits. Compilers do not know it, so they do not unroll loops over it. */
   engine_t engine;
@@ -116,8 +111,6 @@ static inline void find_place(place_t *p, global const long8 *units, batch_t bat
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
   p->tile = (int)find_head(&p->unit, &p->head, units, batch, first_group + (index_t)get_group_id(0), TILES);
   p->item = (int)get_local_id(0) & (GROUP - 1);
-  p->keeps = !ENGINE_INDEPENDENT || get_local_id(0) < GROUP;
-  p->reads = !ENGINE_INDEPENDENT || !p->keeps;
   engine_begin(&p->engine, p->item, exchange);
 }
 
@@ -182,26 +175,11 @@ static inline void copy_rows(local uint4 *rows, walker_t *x, const place_t *p, i
   x->place += CHUNK * x->stride;
 }
 
-static inline void load_rows(rows_t *rows, local const uint4 *from, const place_t *p) {
+static inline void load_rows(rows_t *rows, const tiles_t *tiles, int n, int tensor, const place_t *p) {
   UNROLL for (int i = 0; i < 4 * BLOCKS; i++) {
-    const uint4 y = from[slot_of(p, i)];
+    const uint4 y = rows_of(tiles, n, tensor)[slot_of(p, i)];
     uint *to = &rows->at[i / 4][i / 2 & 1][4 * (i & 1)];
     to[0] = y.x, to[1] = y.y, to[2] = y.z, to[3] = y.w;
-  }
-}
-
-/* The next chunk to registers; `scratch`: a tile whose 16 rows of this sub-group are free. */
-static inline void fetch_rows(rows_t *rows, walker_t *x, local uint4 *scratch, const place_t *p, int count) {
-  if (p->whole && count >= CHUNK) {
-    UNROLL for (int i = 0; i < 4 * BLOCKS; i++) {
-      const uint4 y = *(global const uint4 *)place_of(x, i);
-      uint *to = &rows->at[i / 4][i / 2 & 1][4 * (i & 1)];
-      to[0] = y.x, to[1] = y.y, to[2] = y.z, to[3] = y.w;
-    }
-    x->place += CHUNK * x->stride;
-  } else {
-    copy_rows(scratch, x, p, count);
-    load_rows(rows, scratch, p);
   }
 }
 
@@ -324,12 +302,12 @@ static inline void sum_logs(float sum[8][4], int which, const rows_t *w, int blo
 }
 
 /* sum becomes log2(e) sum + sign log2 of the decays of all tokens of sub-groups `first` to `last`. */
-static inline void add_sums(float sum[8][4], const tiles_t *tiles, int n_, int block, int first, int last, float sign,
+static inline void add_sums(float sum[8][4], const tiles_t *tiles, int block, int first, int last, float sign,
                             const place_t *p) {
   UNROLL for (int n = 0; n < 8; n += 2) {
     float4 extra = (float4)(0.0f);
     UNROLL for (int warp = 0; warp < 4; warp++) {
-      local const float4 *from = (local const float4 *)(sums_of(tiles, n_, warp, block) + p->engine.pair * SUMS_STRIDE);
+      local const float4 *from = (local const float4 *)(sums_of(tiles, warp, block) + p->engine.pair * SUMS_STRIDE);
       if (warp >= first && warp <= last) extra += from[n / 2];
     }
     extra *= sign * LOG2_E;
@@ -346,17 +324,21 @@ static inline void add_sums(float sum[8][4], const tiles_t *tiles, int n_, int b
  * Two sums become log2(e) sum + log2 of the decays of all tokens before this sub-group's, since token 32 of the chunk, or, where that is
  * later, minus those of its and all others' until then; x becomes `more` larger.
  */
-static inline void add_sums_of_half(float x[8][4], float more, const tiles_t *tiles, int n_, int block, const place_t *p) {
+static inline void add_sums_of_half(float x[8][4], float y[8][4], float more, const tiles_t *tiles, int block,
+                                    const place_t *p) {
   const int warp = p->engine.warp;
-  const float sign = warp < 2 ? -LOG2_E : LOG2_E;
-  local const float4 *from = (local const float4 *)(sums_of(tiles, n_, warp == 3 ? 2 : 1, block) + p->engine.pair * SUMS_STRIDE);
-  local const float4 *first = (local const float4 *)(sums_of(tiles, n_, 0, block) + p->engine.pair * SUMS_STRIDE);
+  const float sign = warp < 2 ? -1.0f : 1.0f;
+  local const float4 *from = (local const float4 *)(sums_of(tiles, warp == 3 ? 2 : 1, block) + p->engine.pair * SUMS_STRIDE);
+  local const float4 *first = (local const float4 *)(sums_of(tiles, 0, block) + p->engine.pair * SUMS_STRIDE);
   UNROLL for (int n = 0; n < 8; n += 2) {
     float4 extra = warp == 2 ? (float4)(0.0f) : from[n / 2];
     if (warp == 0) extra += first[n / 2];
-    const float pairs[4] = {fma(extra.x, sign, more), fma(extra.y, sign, more), fma(extra.z, sign, more), fma(extra.w, sign, more)};
-    UNROLL for (int q = 0; q < 8; q++)
-      x[n + q / 4][q & 3] = fma(x[n + q / 4][q & 3], LOG2_E, pairs[q / 4 * 2 + (q & 1)]);
+    extra *= sign * LOG2_E;
+    const float pairs[4] = {extra.x, extra.y, extra.z, extra.w};
+    UNROLL for (int q = 0; q < 8; q++) {
+      x[n + q / 4][q & 3] = fma(x[n + q / 4][q & 3], LOG2_E, pairs[q / 4 * 2 + (q & 1)] + more);
+      y[n + q / 4][q & 3] = fma(y[n + q / 4][q & 3], LOG2_E, pairs[q / 4 * 2 + (q & 1)]);
+    }
   }
 }
 
@@ -368,8 +350,8 @@ static inline void scale_rows(split_t *x, const uint rows[2][8], float sum[8][4]
   }
 }
 
-static inline bool is_moderate(const tiles_t *tiles, int n) {
-  const int4 flags = *(local const int4 *)flags_of(tiles, n);
+static inline bool is_moderate(const tiles_t *tiles) {
+  const int4 flags = *(local const int4 *)flags_of(tiles);
   return (flags.x & flags.y & flags.z & flags.w) != 0;
 }
 

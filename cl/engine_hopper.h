@@ -117,7 +117,7 @@ static inline void engine_commit(void) {
 
 /* Until this work-item's copies have arrived, but for the last batch. */
 static inline void engine_wait(void) {
-  __asm__ volatile("cp.async.wait_all;" ::: "memory");
+  __asm__ volatile("cp.async.wait_group 1;" ::: "memory");
 }
 
 /* Numbers (row; 2 pair, 2 pair + 1) of an [8 x 8] become (2 pair, 2 pair + 1; row). */
@@ -169,14 +169,6 @@ static inline void engine_multiply(float *c, const uint *a, uint b0, uint b1, co
 }
 
 /* ---- groups ---- */
-
-#define engine_take_registers(more, count)                                                                                    \
-  __asm__ volatile(HIDDEN "setmaxnreg." more ".sync.aligned.u32 " #count ";" ::: "memory")
-
-/* A barrier of one group. */
-static inline void engine_join(int group) {
-  __asm__ volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
-}
 
 /* What this work-item wrote to local memory is seen by products of groups after the next barrier. */
 static inline void engine_publish(void) {

@@ -45,7 +45,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, void *
   rwkv6_cl_chunk *g = geometry;
   const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
   const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
-  g->work_group = g->outputs_group = work_group;
+  g->work_group = work_group;
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
   if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
@@ -237,7 +237,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   rwkv6_cl_arg_float(&a, roles->out_scale);
   rwkv6_cl_arg_float(&a, roles->in_scale);
   return rwkv6_cl_launch_windows(call, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->outputs_group, false, error);
+                                 chunk->work_group, false, error);
 }
 
 typedef struct forward_state {

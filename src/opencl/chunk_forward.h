@@ -22,7 +22,6 @@ typedef struct rwkv6_cl_chunk {
   const char *log;                          /* of the program that makes outputs */
   int local_limit;                          /* bytes of local memory to plan with; set first */
   int work_group, lanes;
-  int outputs_group;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
   int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
   int64_t span;         /* steps between checkpoints, at least max(64, K, V) */

@@ -28,9 +28,7 @@ static int work_group(const rwkv6_problem *problem) {
 }
 
 static bool hopper_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {
-  if (size_of_group != GROUP || !rwkv6_cl_chunk_nvidia.options(problem, size_of_group, geometry, text, size)) return false;
-  ((rwkv6_cl_chunk *)geometry)->outputs_group = 2 * GROUP;
-  return true;
+  return size_of_group == GROUP && rwkv6_cl_chunk_nvidia.options(problem, size_of_group, geometry, text, size);
 }
 
 static bool emulated_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {

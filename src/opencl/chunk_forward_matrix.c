@@ -54,7 +54,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
   const int sub_chunks = choose_sub_chunks(problem, work_group, g->local_limit, emulated);
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
   if (!sub_chunks) return false;
-  g->work_group = g->outputs_group = work_group;
+  g->work_group = work_group;
   g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
   g->sub_chunks = sub_chunks;
   g->span = (dim + 63) / 64 * 64;

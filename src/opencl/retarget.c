@@ -22,12 +22,6 @@ static bool show(char *to, const char *from) {
   while (*from) {
     if (begins(from, hidden)) {
       from += strlen(hidden);
-    } else if (begins(from, ".reqntid") && strstr(from, "//+")) {
-      const char *wish = strstr(from, "//+") + 3;
-      const size_t line = strcspn(from, "\n"), more = strcspn(wish, "\n");
-      memcpy(to, from, line), to += line, from += line;
-      *to++ = '\n';
-      memcpy(to, wish, more), to += more;
     } else if (!aimed && begins(from, target)) {
       memcpy(to, target, strlen(target));
       to += strlen(target);
@@ -53,7 +47,7 @@ static rwkv6_status read_texts(const rwkv6_device *device, cl_program program, t
   const rwkv6_status status = rwkv6_cl_binary_get(device->cl, program, &binary, &size, error);
   if (status) return status;
   t->from = rwkv6_alloc(size + 1, 1, "the text of a program", error);
-  t->to = t->from ? rwkv6_alloc(size + 4000, 1, "the text of a program", error) : NULL;
+  t->to = t->from ? rwkv6_alloc(size + 2, 1, "the text of a program", error) : NULL;
   if (t->to) memcpy(t->from, binary, size); /* the rest is 0 */
   free(binary);
   return t->to ? RWKV6_OK : RWKV6_OUT_OF_MEMORY;
