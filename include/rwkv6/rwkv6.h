@@ -436,9 +436,10 @@ RWKV6_API void rwkv6_plan_destroy(rwkv6_plan **plan);
 RWKV6_API rwkv6_status rwkv6_plan_get_info(const rwkv6_plan *plan, rwkv6_plan_info *info, rwkv6_error *error);
 
 /**
- * What the OpenCL compiler said about the programs of this plan, warnings included ("" if nothing, and on the CPU path). Not
- * empty does not mean an error. "" for NULL too. Valid as long as the plan. The plan's thread. When a build fails there is no
- * plan: the start of the log is in the error, the whole of it goes to the log callback.
+ * What the OpenCL compiler said about the program that makes this plan's outputs or gradients, warnings included ("" if
+ * nothing, and on the CPU path). Those that make states have the same functions. Not empty does not mean an error. "" for NULL
+ * too. Valid as long as the plan. The plan's thread. When a build fails there is no plan: the start of the log is in the error,
+ * the whole of it goes to the log callback.
  */
 RWKV6_API const char *rwkv6_plan_build_log(const rwkv6_plan *plan);
 

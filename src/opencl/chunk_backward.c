@@ -190,7 +190,8 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
   state->geometry.local_limit = rwkv6_cl_local_limit(plan->device);
   if (!status)
     status = rwkv6_cl_build_kernels(plan->device, problem, "chunk_backward.cl", kernel_names, KERNELS,
-                                    preferred_work_group(problem), options, &context, state->kernel, &state->log, error);
+                                    rwkv6_cl_largest_work_group(plan->device, preferred_work_group(problem)), options, &context,
+                                    state->kernel, &state->log, error);
   if (status) return status;
 
   const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, 4 * chunk->span);

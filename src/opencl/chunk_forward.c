@@ -98,20 +98,33 @@ static rwkv6_status build_states(rwkv6_device *device, const rwkv6_problem *prob
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  rwkv6_cl_chunk *chunk, rwkv6_error *error) {
   chunk->local_limit = family->local_limit(device);
-  return build_outputs(device, problem, family, family->work_group(problem), chunk, error);
+  return build_outputs(device, problem, family, rwkv6_cl_largest_work_group(device, family->work_group(problem)), chunk, error);
+}
+
+/* Kernels that will not be launched: their program can be kept as it is, lest it be compiled at every start. */
+static rwkv6_status drop_kernels(rwkv6_cl_device *d, cl_kernel *kernels, int count, rwkv6_error *error) {
+  cl_program object = NULL;
+  const cl_int code = d->cl->GetKernelInfo(kernels[0], CL_KERNEL_PROGRAM, sizeof object, &object, NULL);
+  if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clGetKernelInfo");
+  rwkv6_cl_program *program = rwkv6_cl_program_of(d, object);
+  if (program) rwkv6_cl_program_set_rehearsed(d, program, ~(uint64_t)0);
+  rwkv6_cl_release_kernels(d, kernels, count);
+  return RWKV6_OK;
 }
 
 rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                         rwkv6_cl_chunk *chunk, rwkv6_error *error) {
-  for (;;) {
+  cl_kernel *states = chunk->kernel + RWKV6_CL_CHUNK_STATES;
+  for (;;) { /* with fewer work-items each time */
     const int wanted = chunk->work_group;
     rwkv6_status status = build_states(device, problem, family, wanted, chunk, error);
     if (status || chunk->work_group == wanted) return status;
-    const int taken = chunk->work_group; /* less, and outputs follow */
-    rwkv6_cl_release_kernels(device->cl, chunk->kernel, 1);
-    status = build_outputs(device, problem, family, taken, chunk, error);
+    const int taken = chunk->work_group;
+    status = drop_kernels(device->cl, chunk->kernel, 1, error);
+    if (!status) status = build_outputs(device, problem, family, taken, chunk, error);
     if (status || chunk->work_group == taken) return status;
-    rwkv6_cl_release_kernels(device->cl, chunk->kernel + RWKV6_CL_CHUNK_STATES, RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES);
+    status = drop_kernels(device->cl, states, RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES, error);
+    if (status) return status;
   }
 }
 
@@ -251,7 +264,8 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   const forward_state *state = plan->state;
   const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
-  if (state->places.split)
+  const bool rehearses = call->chain->rehearsal && state->chunk.kernel[RWKV6_CL_CHUNK_STATES];
+  if (state->places.split || rehearses)
     status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   if (!status) status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
   return status;
@@ -271,15 +285,17 @@ static rwkv6_cl_segments segments_of(const rwkv6_device *device, const rwkv6_pro
   return rwkv6_cl_choose_segments(device, problem, chunk->tiles, 2 * chunk->span);
 }
 
-static bool is_split(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
-  return rwkv6_cl_units_count(problem, segments_of(device, problem, chunk)) > problem->sequences;
+/* With a length that the problem fixes, the states' program has a say in the geometry of a batch that is not split as well: the
+ * same sequence in another batch is to have the same bits. */
+static bool wants_states(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
+  return problem->segment_length > 0 || rwkv6_cl_units_count(problem, segments_of(device, problem, chunk)) > problem->sequences;
 }
 
 static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
   rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
-  if (!status && is_split(plan->device, problem, chunk))
+  if (!status && wants_states(plan->device, problem, chunk))
     status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
   if (status) return status;
   const rwkv6_cl_segments segments = segments_of(plan->device, problem, chunk);

@@ -24,7 +24,7 @@ static void problem_options(const rwkv6_device *device, const rwkv6_problem *pro
            device->info.kind == RWKV6_KIND_OPENCL_GPU ? " -DUNROLL_LOOPS" : "");
 }
 
-static int largest_work_group(const rwkv6_device *device, int preferred) {
+int rwkv6_cl_largest_work_group(const rwkv6_device *device, int preferred) {
   size_t limit = device->work_group ? device->work_group : (size_t)preferred;
   if (device->info.max_work_group < limit) limit = (size_t)device->info.max_work_group;
   int work_group = RWKV6_MIN_WORK_GROUP;
@@ -68,10 +68,10 @@ static rwkv6_status create_kernels(const rwkv6_cl_device *d, cl_program program,
 }
 
 rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
-                                    const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
+                                    const char *const *names, int count, int largest, rwkv6_cl_options_function *options,
                                     void *geometry, cl_kernel *kernels, const char **log, rwkv6_error *error) {
   char text[512];
-  for (int work_group = largest_work_group(device, preferred); work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
+  for (int work_group = largest; work_group >= RWKV6_MIN_WORK_GROUP; work_group /= 2) {
     problem_options(device, problem, text, sizeof text);
     if (!options(problem, work_group, geometry, text + strlen(text), sizeof text - strlen(text))) continue;
     rwkv6_cl_program *program;

@@ -29,13 +29,16 @@ int rwkv6_power_of_2(int value);
 typedef bool rwkv6_cl_options_function(const rwkv6_problem *problem, int work_group, void *geometry, char *options,
                                        size_t size);
 
+/* Work-items to begin with: the preferred ones, or those that tests have set, as far as the device takes as many. */
+int rwkv6_cl_largest_work_group(const rwkv6_device *device, int preferred);
+
 /*
- * Builds cl/`file` for the largest work-group, from `preferred` downward, that all `count` kernels of it can run with, and
+ * Builds cl/`file` for the largest work-group, from `largest` downward, that all `count` kernels of it can run with, and
  * creates those kernels. Powers of 2 only. `log` receives the compiler's words, owned by the device. The kernels belong to the
  * caller, as no two threads may share a cl_kernel.
  */
 rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *problem, const char *file,
-                                    const char *const *names, int count, int preferred, rwkv6_cl_options_function *options,
+                                    const char *const *names, int count, int largest, rwkv6_cl_options_function *options,
                                     void *geometry, cl_kernel *kernels, const char **log, rwkv6_error *error);
 
 /* Of those that are not NULL; they are afterwards. */

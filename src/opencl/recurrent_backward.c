@@ -160,8 +160,9 @@ static int64_t count_launches(const backward_state *state) {
 
 static rwkv6_status make(rwkv6_plan *plan, backward_state *state, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
-  rwkv6_status status = rwkv6_cl_build_kernels(plan->device, problem, "recurrent_backward.cl", kernel_names, KERNELS, 64,
-                                               options, &state->geometry, state->kernel, &state->log, error);
+  rwkv6_status status = rwkv6_cl_build_kernels(plan->device, problem, "recurrent_backward.cl", kernel_names, KERNELS,
+                                               rwkv6_cl_largest_work_group(plan->device, 64), options, &state->geometry,
+                                               state->kernel, &state->log, error);
   if (!status) status = rwkv6_cl_recurrence_make(plan->device, problem, &state->recurrence, error);
   if (status) return status;
   choose_windows(plan, state);

@@ -43,8 +43,9 @@ static bool options(const rwkv6_problem *problem, int work_group, void *geometry
 rwkv6_status rwkv6_cl_recurrence_make(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_recurrence *recurrence,
                                       rwkv6_error *error) {
   static const char *const name = "recurrent_forward";
-  const rwkv6_status status = rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, 64, options, recurrence,
-                                                     &recurrence->kernel, &recurrence->log, error);
+  const rwkv6_status status =
+      rwkv6_cl_build_kernels(device, problem, "recurrent_forward.cl", &name, 1, rwkv6_cl_largest_work_group(device, 64),
+                             options, recurrence, &recurrence->kernel, &recurrence->log, error);
   if (status) return status;
   /* Two multiply-adds an element of S, and the loads and exponentials of K channels. */
   const double operations = 5.0 * problem->key_dim * recurrence->columns + 20.0 * problem->key_dim;

@@ -13,7 +13,8 @@ static int64_t wanted_groups(const rwkv6_device *device) {
 
 /* Every unit has room for states, unsplit ones of the batch too: many of those that are short forbid splitting. */
 static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, int64_t granule) {
-  return rwkv6_cl_units_count(problem, segments) * granule < problem->tokens + granule;
+  const int64_t rest = problem->cu_seqlens && problem->sequences > 1 ? 0 : granule - 1;
+  return rwkv6_cl_units_count(problem, segments) * granule <= problem->tokens + rest;
 }
 
 /*

@@ -127,6 +127,23 @@ static void test_shortest_segments(void **state) {
   check_many(false, 300);
 }
 
+/* Lengths at which a rest is just enough for a segment of its own, beside sequences with hardly a token. */
+static void test_edges(void **state) {
+  (void)state;
+  static const int64_t lengths[] = {257, 513, 514, 577, 769, 1025}, others[] = {0, 1, 257, 513, 514};
+  for (int64_t heads = 1; heads <= 40; heads += 3)
+    for (int i = 0; i < 30; i++) {
+      const int64_t cu_seqlens[] = {0, lengths[i / 5], lengths[i / 5] + others[i % 5]};
+      rwkv6_problem problem;
+      rwkv6_problem_init(&problem, sizeof problem, 2, cu_seqlens[2], heads, 64, 64);
+      problem.dtype = problem.w_dtype = RWKV6_BF16;
+      problem.cu_seqlens = cu_seqlens;
+      problem.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+      check_problem(&problem, RWKV6_FORWARD);
+      check_problem(&problem, RWKV6_BACKWARD);
+    }
+}
+
 /* docs/performance.md, "Recurrent or chunk". */
 static void test_automatic_mode(void **state) {
   (void)state;
@@ -164,10 +181,8 @@ static int close_device(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unsplit),
-      cmocka_unit_test(test_automatic_segments),
-      cmocka_unit_test(test_shortest_segments),
-      cmocka_unit_test(test_automatic_mode),
+      cmocka_unit_test(test_unsplit), cmocka_unit_test(test_automatic_segments), cmocka_unit_test(test_shortest_segments),
+      cmocka_unit_test(test_edges),   cmocka_unit_test(test_automatic_mode),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }

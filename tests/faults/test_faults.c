@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "device.h"
 #include "fake_opencl.h"
 #include "faults.h"
 #include "life.h"
@@ -194,6 +195,31 @@ static void test_one_small_work_group(void **unused) {
   fake_opencl_set_work_group("", 1024);
 }
 
+/* The same where the device is told how many work-items to begin with: it has to end. */
+static void test_set_work_group(void **unused) {
+  (void)unused;
+  static const char *const small[] = {"chunk_forward", "chunk_states", "chunk_scan"};
+  for (int i = 0; i < 3; i++)
+    for (int operation = 0; operation < 2; operation++) {
+      rwkv6_error error = RWKV6_ERROR_INIT;
+      rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
+      rwkv6_device *device = NULL;
+      rwkv6_plan *plan = NULL;
+      rwkv6_problem problem;
+      options.cache_dir = "off";
+      rwkv6_problem_init(&problem, sizeof problem, 1, 900, 2, 64, 64);
+      problem.segment_length = 1;
+      fake_opencl_set_work_group(small[i], 128);
+      if (rwkv6_device_open("opencl:0", &options, &device, &error)) fail_msg("%s", error.message);
+      rwkv6_device_set_work_group(device, 256);
+      if (rwkv6_plan_create(device, &problem, (rwkv6_operation)operation, RWKV6_MODE_CHUNK, &plan, &error))
+        fail_msg("%s", error.message);
+      rwkv6_plan_destroy(&plan);
+      rwkv6_device_close(&device);
+    }
+  fake_opencl_set_work_group("", 1024);
+}
+
 static void test_memory(void **unused) {
   (void)unused;
   for (cache_state state = NO_CACHE; state <= WARM; state++) {
@@ -313,12 +339,9 @@ static int tear_down(void **unused) {
 
 int main(void) {
 #define SHORT(test) cmocka_unit_test_setup_teardown(test, use_short_kernels, use_own_kernels)
-  const struct CMUnitTest tests[] = {SHORT(test_opencl),
-                                     SHORT(test_small_work_groups),
-                                     SHORT(test_one_small_work_group),
-                                     cmocka_unit_test(test_memory),
-                                     cmocka_unit_test(test_operating_system),
-                                     cmocka_unit_test(test_keys),
-                                     cmocka_unit_test(test_every_function)};
+  const struct CMUnitTest tests[] = {
+      SHORT(test_opencl),          SHORT(test_small_work_groups),        SHORT(test_one_small_work_group),
+      SHORT(test_set_work_group),  cmocka_unit_test(test_memory),        cmocka_unit_test(test_operating_system),
+      cmocka_unit_test(test_keys), cmocka_unit_test(test_every_function)};
   return cmocka_run_group_tests_name("faults", tests, set_up, tear_down);
 }
