@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state alone, and its way from segment to segment: what chunk_forward.cl begins its units with where sequences are split,
- * and backward its windows. Formulas, units and work-groups are those of chunk_forward.cl.
+ * and the checkpoints of backward. Formulas, units and work-groups are those of chunk_forward.cl.
  */
 #include "chunk_forward_tiles.h"
 #include "chunk_scan.h"

@@ -90,7 +90,7 @@ static inline float engine_operand(uint x) {
 }
 
 /*
- * Not inline: a kernel with the barriers of all its products in itself makes Intel's 2026.22.10 crash or hang, by chance. That
+ * Not inline: a kernel with the barriers of all its products in itself makes Intel's 2026.22.10 crash or hang now and then. That
  * compiler makes a function that is called once inline, whatever its size.
  */
 static __attribute__((noinline)) void engine_multiply(float *c, const uint *a, uint b0, uint b1, const engine_t *e) {

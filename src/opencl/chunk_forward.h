@@ -32,7 +32,7 @@ typedef struct rwkv6_cl_chunk {
 
 /*
  * Programs with the kernels of chunk_forward.cl and of chunk_states.cl, their arguments and their meaning: portable, or for a
- * matrix engine. Two, because most plans need the first alone, and compilers take as long for the second.
+ * matrix engine. Two, because most plans need the first alone, and compilers take nearly as long for the second.
  */
 typedef struct rwkv6_cl_chunk_family {
   const char *forward_file, *states_file;
