@@ -27,7 +27,8 @@ static const rwkv6_quirk quirks[] = {
      "makes wrong vectors of the work-items of emulated matrix units on fp32: those kernels carry a hint against it",
      "seen here; cl/engine_emulated.h"},
     {"Intel(R) OpenCL", NULL, "2026.22.10", RWKV6_QUIRK_NOTE,
-     "its compiler crashes or hangs now and then on kernels with dozens of barriers: emulated products are functions of their own",
+     "its compiler crashes or hangs now and then on kernels with dozens of barriers: emulated products are functions of their "
+     "own",
      "seen here; cl/engine_emulated.h"},
     {"Portable Computing Language", NULL, NULL, RWKV6_QUIRK_COMPILES_BY_SIZE,
      "PoCL compiles a kernel at its first launch, and again at the first one of 65,536 work-items or more, which does for all",
