@@ -28,7 +28,8 @@ static const kind kinds[] = {
     {"backward-chunk", RWKV6_BACKWARD, RWKV6_MODE_CHUNK, 40, -1, false},
     {"many-heads", RWKV6_FORWARD, RWKV6_MODE_RECURRENT, 1, 0, true},
     {"checkpoints", RWKV6_BACKWARD, RWKV6_MODE_RECURRENT, 100, 0, false},
-    {"segments", RWKV6_FORWARD, RWKV6_MODE_CHUNK, 160, 64, false},
+    {"segments", RWKV6_FORWARD, RWKV6_MODE_CHUNK, 300, 64, false},
+    {"more-segments", RWKV6_FORWARD, RWKV6_MODE_CHUNK, 900, 200, false},
 };
 
 static double now_ms(void) {

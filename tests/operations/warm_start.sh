@@ -48,8 +48,8 @@ grep -q '^compiled' "$folder/log-first" || fail "an empty cache gave a program"
 rm -rf "$RWKV6_CACHE_DIR"
 
 # A program that is kept has all its kernels, for launches of every size: other batches find nothing missing.
-start_alone cold 16 forward-recurrent backward-recurrent forward-chunk
-start_alone others 16 many-heads checkpoints segments
+start_alone cold 16 forward-recurrent backward-recurrent forward-chunk segments
+start_alone others 16 many-heads checkpoints more-segments
 grep '^compiled' "$folder/log-others" && fail "compiled although it was in the cache"
 [ "$(kernels_of cold | wc -l)" -ge 7 ] || fail "PoCL's kernels were not found"
 [ "$(kernels_of cold)" = "$(kernels_of others)" ] || fail "kernels were missing in the cache: $(kernels_of cold; echo; kernels_of others)"
