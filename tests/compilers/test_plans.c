@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What plans choose on a large GPU, which is not there, so that a thousand plans cost nothing: the mode, and a workspace of
- * three tensors at most (a tensor: tokens x heads x max(K, V) in the dtype of r), though its many compute units lead to many
- * segments.
+ * What plans choose on a large GPU, which is not there, so that a thousand plans cost nothing: the mode, segments, and a
+ * workspace of three tensors at most (a tensor: tokens x heads x max(K, V) in the dtype of r), though its many compute units
+ * lead to many segments.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "cmocka_all.h"
 #include "conform/random.h"
+#include "opencl/segments.h"
 #include "plan.h"
 #include "pretend.h"
 #include "problem.h"
@@ -144,6 +145,34 @@ static void test_edges(void **state) {
     }
 }
 
+static rwkv6_problem problem_of(int64_t tokens) {
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, tokens, 32, 64, 64);
+  return problem;
+}
+
+/* Tokens of the longest segment of one sequence. */
+static int64_t longest_of(const rwkv6_problem *problem, rwkv6_cl_segments segments) {
+  const int64_t last = problem->tokens - (rwkv6_cl_units_count(problem, segments) - 1) * segments.length;
+  return last > segments.length ? last : segments.length;
+}
+
+/* A token more or less is not to cost much: on a GPU of many units the longest segment hardly changes, nor does their number.
+ */
+static void test_odd_lengths(void **state) {
+  (void)state;
+  static const int64_t lengths[] = {1024, 2048, 4096, 8192, 16384, 32768};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    for (int64_t more = -5; more <= 5; more++) {
+      const rwkv6_problem even = problem_of(lengths[i]), odd = problem_of(lengths[i] + more);
+      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(device, &even, 1, 128);
+      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(device, &odd, 1, 128);
+      const int64_t count = rwkv6_cl_units_count(&even, at), other = rwkv6_cl_units_count(&odd, beside);
+      if (count < 2 || other != count || longest_of(&odd, beside) > longest_of(&even, at) + 5)
+        fail_msg("%d tokens in %d segments, %d in %d", (int)even.tokens, (int)count, (int)odd.tokens, (int)other);
+    }
+}
+
 /* docs/performance.md, "Recurrent or chunk". */
 static void test_automatic_mode(void **state) {
   (void)state;
@@ -182,7 +211,7 @@ static int close_device(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_unsplit), cmocka_unit_test(test_automatic_segments), cmocka_unit_test(test_shortest_segments),
-      cmocka_unit_test(test_edges),   cmocka_unit_test(test_automatic_mode),
+      cmocka_unit_test(test_edges),   cmocka_unit_test(test_odd_lengths),        cmocka_unit_test(test_automatic_mode),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }

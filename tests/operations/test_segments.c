@@ -6,7 +6,6 @@
 
 #include "conform/selection.h"
 #include "each.h"
-#include "opencl/segments.h"
 #include "quirks.h"
 
 static test_devices devices;
@@ -138,37 +137,6 @@ static void test_automatic_segments(void **state) {
   check(&test, false);
 }
 
-static rwkv6_problem problem_of(int64_t tokens) {
-  rwkv6_problem problem;
-  rwkv6_problem_init(&problem, sizeof problem, 1, tokens, 32, 64, 64);
-  return problem;
-}
-
-/* Tokens of the longest segment of one sequence. */
-static int64_t longest_of(const rwkv6_problem *problem, rwkv6_cl_segments segments) {
-  const int64_t last = problem->tokens - (rwkv6_cl_units_count(problem, segments) - 1) * segments.length;
-  return last > segments.length ? last : segments.length;
-}
-
-/* A token more or less is not to cost much: on a GPU of many units the longest segment hardly changes, nor does their number.
- */
-static void test_odd_lengths(void **state) {
-  (void)state;
-  static const int64_t lengths[] = {1024, 2048, 4096, 8192, 16384, 32768};
-  rwkv6_device gpu = *devices.device[0];
-  gpu.info.kind = RWKV6_KIND_OPENCL_GPU;
-  gpu.info.compute_units = 132;
-  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-    for (int64_t more = -5; more <= 5; more++) {
-      const rwkv6_problem even = problem_of(lengths[i]), odd = problem_of(lengths[i] + more);
-      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(&gpu, &even, 1, 128);
-      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(&gpu, &odd, 1, 128);
-      const int64_t count = rwkv6_cl_units_count(&even, at), other = rwkv6_cl_units_count(&odd, beside);
-      if (count < 2 || other != count || longest_of(&odd, beside) > longest_of(&even, at) + 5)
-        fail_msg("%d tokens in %d segments, %d in %d", (int)even.tokens, (int)count, (int)odd.tokens, (int)other);
-    }
-}
-
 /* Chunk lengths that a selection asks for and every portable kernel refuses would be tested nowhere. */
 static void test_selected_chunk_lengths(void **state) {
   (void)state;
@@ -203,7 +171,6 @@ int main(void) {
       cmocka_unit_test(test_chunks_of_7),
       cmocka_unit_test(test_weak_decay),
       cmocka_unit_test_teardown(test_automatic_segments, restore_units),
-      cmocka_unit_test(test_odd_lengths),
   };
   const int failed = cmocka_run_group_tests_name("segments", tests, NULL, NULL);
   conform_print_ratios();
