@@ -120,6 +120,8 @@ variations="(operations|golden|peers|limits|segments|matrix units emulated) o[nf
 # The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
 long_variations="(operations|peers|limits|segments) o[nf] OpenCL devices"
 # Tests with a limit of time, which need the machine for themselves.
+# Minutes of Oclgrind, which --quick leaves out.
+slow_in_oclgrind='races under Oclgrind|emulated under Oclgrind'
 timed='warm start on PoCL'
 
 # build FOLDER OPTION...
@@ -233,7 +235,9 @@ plan_gcc() {
 
 gcc_suite() {
   echo "oclgrind (gcc, small cases)" >>"$work/used"
-  suite_of '.*' "$on_devices|$timed" "gcc: suite" gcc
+  left_out="$on_devices|$timed"
+  [ "$level" != quick ] || left_out="$left_out|$slow_in_oclgrind"
+  suite_of '.*' "$left_out" "gcc: suite" gcc
 }
 
 # Intel's compiler is the fastest: it builds 51 programs of each kernel, the others 10 unless there is time.
