@@ -120,9 +120,9 @@ variations="(operations|golden|peers|limits|segments|matrix units emulated) o[nf
 # The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
 long_variations="(operations|peers|limits|segments) o[nf] OpenCL devices"
 # Tests with a limit of time, which need the machine for themselves.
-# Minutes of Oclgrind, which --quick leaves out.
-slow_in_oclgrind='races under Oclgrind|emulated under Oclgrind'
 timed='warm start on PoCL'
+# Two minutes, which --quick leaves out.
+slow_in_oclgrind='.*(races|emulated) under Oclgrind'
 
 # build FOLDER OPTION...
 build() {
