@@ -8,8 +8,9 @@
 /*
  * Turns `sums`, in place, into the state before each unit: S_{i+1} = diag(decays_i) S_i + sums_i along the units of a sequence
  * (in the direction asked for), beginning with `initial` [sequences, heads, K, V] (with `slots`, [slots, heads, K, V]) or 0.
- * One work-item an element of the state of one sequence; what the next unit needs is loaded before this one is stored.
+ * One work-item an element of the state of one sequence; what a batch of units needs is loaded at once.
  */
+#define SCAN_BATCH 8
 #define STATE_GROUPS ((KEY_DIM * VALUE_DIM + WORK_GROUP - 1) / WORK_GROUP)
 kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_scan(global const float *initial, long initial_at, global const int *slots, long slots_at, global float *sums,
@@ -34,15 +35,18 @@ chunk_scan(global const float *initial, long initial_at, global const int *slots
   global float *sum = sums + sums_at + unit_head * KEY_DIM * VALUE_DIM + element;
   global const float *decay = decays + decays_at + unit_head * KEY_DIM + row;
   float state = initial ? initial[initial_at + (unit.state * heads + head) * KEY_DIM * VALUE_DIM + element] : 0.0f;
-  for (float added = *sum, factor = *decay;; left--) {
-    const index_t next = left > 0 ? to_next : 0;
-    decay += next * KEY_DIM;
-    const float next_added = sum[next * KEY_DIM * VALUE_DIM], next_factor = *decay;
-    *sum = state;
-    if (left == 0) break;
-    state = factor * state + added;
-    added = next_added, factor = next_factor;
-    sum += next * KEY_DIM * VALUE_DIM;
+  for (;; left -= SCAN_BATCH) {
+    float added[SCAN_BATCH], factor[SCAN_BATCH];
+    UNROLL for (int i = 0; i < SCAN_BATCH; i++) {
+      const index_t at = i <= left ? i * to_next : 0;
+      added[i] = sum[at * KEY_DIM * VALUE_DIM], factor[i] = decay[at * KEY_DIM];
+    }
+    UNROLL for (int i = 0; i < SCAN_BATCH; i++) {
+      if (i <= left) sum[i * to_next * KEY_DIM * VALUE_DIM] = state;
+      state = factor[i] * state + added[i];
+    }
+    if (left < SCAN_BATCH) break;
+    sum += SCAN_BATCH * to_next * KEY_DIM * VALUE_DIM, decay += SCAN_BATCH * to_next * KEY_DIM;
   }
 }
 

@@ -91,14 +91,19 @@ static void tell_case(walk *w, const conform_subject *subject, const conform_cas
        conform_case_format(test, text), message, command);
 }
 
-/* `variants` is a list with commas, NULL for all. */
-static bool is_asked_for(const conform_options *options, const char *variant) {
-  const size_t length = strlen(variant);
-  for (const char *name = options->variants; name; name = strchr(name, ',')) {
-    if (*name == ',') name++;
-    if (strcspn(name, ",") == length && !strncmp(name, variant, length)) return true;
+/* Whether a list with commas, NULL for an empty one, has a name that is `name`, or, if not `whole`, begins so. */
+static bool has_name(const char *list, const char *name, bool whole) {
+  const size_t length = strlen(name);
+  for (; list; list = strchr(list, ',')) {
+    if (*list == ',') list++;
+    if (!strncmp(list, name, length) && (!whole || strcspn(list, ",") == length)) return true;
   }
-  return !options->variants;
+  return false;
+}
+
+/* No list is all variants. */
+static bool is_asked_for(const conform_options *options, const char *variant) {
+  return !options->variants || has_name(options->variants, variant, true);
 }
 
 /* The command for all variants of an operation that were asked for. */
@@ -350,7 +355,7 @@ static void check_huge(walk *w) {
 size_t conform_device(rwkv6_device *device, const rwkv6_device_info *info, const conform_options *options,
                       conform_report *report, void *user) {
   walk w = {device, info, options, report, user, 0, {{NULL, 0, ""}}};
-  rwkv6_device_emulate_engines(device, options->variants && is_asked_for(options, "emulated"));
+  rwkv6_device_emulate_engines(device, has_name(options->variants, "emulated", false)); /* or emulated_..., another engine */
   if (options->golden)
     check_golden(&w);
   else if (options->huge)

@@ -194,7 +194,8 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
                                     state->kernel, &state->log, error);
   if (status) return status;
 
-  const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, 4 * chunk->span);
+  const rwkv6_cl_segments segments =
+      rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, chunk->each, 4 * chunk->span);
   const int64_t count = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
   rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
   const double elements =

@@ -72,14 +72,18 @@ static bool options(const rwkv6_problem *problem, int work_group, void *geometry
 }
 
 /* A large work-group keeps more of a large state on chip, a small one leaves more of them to run side by side. */
-static int preferred_work_group(const rwkv6_problem *problem) {
+static int largest_work_group(const rwkv6_device *device, const rwkv6_problem *problem) {
   const int state = problem->key_dim * problem->value_dim;
-  return state > 64 * 64 ? 256 : 128;
+  return rwkv6_cl_largest_work_group(device, state > 64 * 64 ? 256 : 128);
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {
-    "chunk_forward.cl",   "chunk_states.cl", rwkv6_cl_local_limit,
-    preferred_work_group, options,           rwkv6_cl_portable_chunk_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {"chunk_forward.cl",
+                                                       "chunk_states.cl",
+                                                       4,
+                                                       rwkv6_cl_local_limit,
+                                                       largest_work_group,
+                                                       options,
+                                                       rwkv6_cl_portable_chunk_supports};
 
 static rwkv6_status build_outputs(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                   int work_group, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
@@ -98,7 +102,8 @@ static rwkv6_status build_states(rwkv6_device *device, const rwkv6_problem *prob
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  rwkv6_cl_chunk *chunk, rwkv6_error *error) {
   chunk->local_limit = family->local_limit(device);
-  return build_outputs(device, problem, family, rwkv6_cl_largest_work_group(device, family->work_group(problem)), chunk, error);
+  chunk->each = family->each;
+  return build_outputs(device, problem, family, family->work_group(device, problem), chunk, error);
 }
 
 /* Kernels that will not be launched: their program can be kept as it is, lest it be compiled at every start. */
@@ -282,7 +287,7 @@ void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
 }
 
 static rwkv6_cl_segments segments_of(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
-  return rwkv6_cl_choose_segments(device, problem, chunk->tiles, 2 * chunk->span);
+  return rwkv6_cl_choose_segments(device, problem, chunk->tiles, chunk->each, 2 * chunk->span);
 }
 
 /* With a length that the problem fixes, the states' program has a say in the geometry of a batch that is not split as well: the

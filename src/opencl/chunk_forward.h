@@ -20,7 +20,7 @@ typedef enum rwkv6_cl_chunk_kernel {
 typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
   const char *log;                          /* of the program that makes outputs */
-  int local_limit;                          /* bytes of local memory to plan with; set first */
+  int local_limit, each;                    /* as the family says; set first */
   int work_group, lanes;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
   int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
@@ -36,14 +36,17 @@ typedef struct rwkv6_cl_chunk {
  */
 typedef struct rwkv6_cl_chunk_family {
   const char *forward_file, *states_file;
-  int (*local_limit)(const rwkv6_device *);        /* bytes of local memory to plan with */
-  int (*work_group)(const rwkv6_problem *problem); /* the preferred one */
-  rwkv6_cl_options_function *options;              /* fills the geometry of a rwkv6_cl_chunk; its span is a multiple of 16 */
+  int each;                                       /* work-groups that a compute unit of a GPU wants */
+  int (*local_limit)(const rwkv6_device *device); /* bytes of local memory to plan with */
+  /* The largest to build for: rwkv6_cl_largest_work_group of the preferred one, or the only one that there is. */
+  int (*work_group)(const rwkv6_device *device, const rwkv6_problem *problem);
+  rwkv6_cl_options_function *options; /* fills the geometry of a rwkv6_cl_chunk; its span is a multiple of 16 */
   /* As in a variant. */
   bool (*supports)(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 } rwkv6_cl_chunk_family;
 
-extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated;
+extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated,
+    rwkv6_cl_chunk_hopper, rwkv6_cl_chunk_emulated_hopper;
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {

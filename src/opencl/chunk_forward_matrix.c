@@ -9,6 +9,7 @@
 
 #include "opencl/chunk_forward.h"
 #include "opencl/host_run.h"
+#include "opencl/nvidia.h"
 #include "opencl/variants.h"
 #include "plan.h"
 
@@ -78,27 +79,13 @@ static bool emulated_options(const rwkv6_problem *problem, int work_group, void 
   return write_options(problem, work_group, true, geometry, text, size);
 }
 
-#define NVIDIA_VENDOR_ID 0x10de
-#define CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV 0x4000
-#define CL_DEVICE_COMPUTE_CAPABILITY_MINOR_NV 0x4001
-
-/* 10 major + minor; 0: not an NVIDIA GPU. */
-static int compute_capability(const rwkv6_device *device) {
-  const rwkv6_cl_device *d = device->cl;
-  cl_uint major = 0, minor = 0;
-  if (device->info.vendor_id != NVIDIA_VENDOR_ID) return 0;
-  d->cl->GetDeviceInfo(d->device, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL);
-  d->cl->GetDeviceInfo(d->device, CL_DEVICE_COMPUTE_CAPABILITY_MINOR_NV, sizeof minor, &minor, NULL);
-  return (int)(10 * major + minor);
-}
-
 /*
  * The driver says 48 KiB and takes as much as the GPU has for one work-group: 163 KiB and more where the minor number is 0, of
  * which two work-groups are to share what the compute unit has; 99 KiB elsewhere (CUDA C++ programming guide, "Compute
  * Capabilities").
  */
 static int nvidia_local_limit(const rwkv6_device *device) {
-  const int capability = compute_capability(device);
+  const int capability = rwkv6_cl_compute_capability(device);
   return capability == 80 ? 80 * 1024 : capability % 10 == 0 ? 112 * 1024 : 96 * 1024;
 }
 
@@ -108,8 +95,8 @@ static int emulated_local_limit(const rwkv6_device *device) {
 }
 
 /* 16 value channels a sub-group of 32. */
-static int preferred_work_group(const rwkv6_problem *problem) {
-  return smaller(256, 2 * rwkv6_power_of_2(larger(16, problem->value_dim)));
+static int largest_work_group(const rwkv6_device *device, const rwkv6_problem *problem) {
+  return rwkv6_cl_largest_work_group(device, smaller(256, 2 * rwkv6_power_of_2(larger(16, problem->value_dim))));
 }
 
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
@@ -126,7 +113,7 @@ static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
 }
 
 static bool nvidia_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  if (compute_capability(device) >= 80) return takes(problem, reason, size);
+  if (rwkv6_cl_compute_capability(device) >= 80) return takes(problem, reason, size);
   snprintf(reason, size, "needs an NVIDIA GPU of compute capability 8.0 or more");
   return false;
 }
@@ -143,11 +130,16 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
   return false;
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", nvidia_local_limit,
-                                                     preferred_work_group,      nvidia_options,           nvidia_supports};
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl",
-                                                       emulated_local_limit,      preferred_work_group,
-                                                       emulated_options,          emulated_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl",
+                                                     "chunk_states_matrix.cl",
+                                                     4,
+                                                     nvidia_local_limit,
+                                                     largest_work_group,
+                                                     nvidia_options,
+                                                     nvidia_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", 4,
+                                                       emulated_local_limit,      largest_work_group,       emulated_options,
+                                                       emulated_supports};
 
 static rwkv6_status create_nvidia(rwkv6_plan *plan, rwkv6_error *error) {
   return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_nvidia, error);

@@ -6,6 +6,7 @@
 
 #include "opencl/binary.h"
 #include "opencl/cache.h"
+#include "opencl/retarget.h"
 #include "opencl/source.h"
 
 /* What is asked for. File and options name a program; the kernels tell whether a binary is good. */
@@ -43,7 +44,36 @@ static rwkv6_status build_failed(const rwkv6_device *device, cl_int code, const 
   return status;
 }
 
-static rwkv6_status compile(const rwkv6_device *device, const char *source, const char *options, rwkv6_cl_program *made,
+/* Builds made->program and reads the log, in place of that of an earlier build. */
+static rwkv6_status build_object(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+  const rwkv6_cl_device *d = device->cl;
+  const cl_int code = d->cl->BuildProgram(made->program, 1, &d->device, want->options, NULL, NULL);
+  free(made->log);
+  made->log = read_log(d, made->program, error);
+  if (!made->log) return RWKV6_OUT_OF_MEMORY;
+  return code == CL_SUCCESS ? RWKV6_OK : build_failed(device, code, made->name, made->log, error);
+}
+
+/* In place of a built program, the same with what the driver does not compile. */
+static rwkv6_status retarget(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+  const rwkv6_cl_device *d = device->cl;
+  unsigned char *binary;
+  size_t size;
+  cl_int code, accepted;
+  const rwkv6_status status = rwkv6_cl_show(d, made->program, &binary, &size, error);
+  if (status) return status;
+  const unsigned char *bytes = binary;
+  d->cl->ReleaseProgram(made->program);
+  made->program = d->cl->CreateProgramWithBinary(d->context, 1, &d->device, &size, &bytes, &accepted, &code);
+  free(binary);
+  if (code == CL_SUCCESS) return build_object(device, want, made, error);
+  made->program = NULL;
+  if (code == CL_INVALID_BINARY)
+    return rwkv6_fail(error, RWKV6_BUILD_FAILED, "the driver does not take back its PTX of %s for another target", made->name);
+  return rwkv6_cl_fail(error, code, "clCreateProgramWithBinary");
+}
+
+static rwkv6_status compile(const rwkv6_device *device, const request *want, const char *source, rwkv6_cl_program *made,
                             rwkv6_error *error) {
   const rwkv6_cl_device *d = device->cl;
   cl_int code;
@@ -52,12 +82,10 @@ static rwkv6_status compile(const rwkv6_device *device, const char *source, cons
     made->program = NULL;
     return rwkv6_cl_fail(error, code, "clCreateProgramWithSource");
   }
-  code = d->cl->BuildProgram(made->program, 1, &d->device, options, NULL, NULL);
-  made->log = read_log(d, made->program, error);
-  if (!made->log) return RWKV6_OUT_OF_MEMORY;
-  if (code != CL_SUCCESS) return build_failed(device, code, made->name, made->log, error);
-  rwkv6_device_log(device, RWKV6_LOG_DEBUG, "compiled %s", made->name);
-  return RWKV6_OK;
+  rwkv6_status status = build_object(device, want, made, error);
+  if (!status && rwkv6_cl_hides(source, want->options)) status = retarget(device, want, made, error);
+  if (!status) rwkv6_device_log(device, RWKV6_LOG_DEBUG, "compiled %s", made->name);
+  return status;
 }
 
 /* Fills program and log from the cache. Where that cannot be, they stay NULL, and the program has to be compiled. */
@@ -87,7 +115,7 @@ static rwkv6_status build(const rwkv6_device *device, const request *want, rwkv6
   if (status) return status;
   made->has_key = rwkv6_cl_cache_key(device, want->options, source, &made->key);
   status = load(device, want, made, error);
-  if (!status && !made->program) status = compile(device, source, want->options, made, error);
+  if (!status && !made->program) status = compile(device, want, source, made, error);
   free(source);
   return status;
 }

@@ -6,9 +6,9 @@ static int64_t divide_up(int64_t a, int64_t b) {
 }
 
 /* Work-groups that keep every compute unit busy. */
-static int64_t wanted_groups(const rwkv6_device *device) {
+static int64_t wanted_groups(const rwkv6_device *device, int each) {
   const int64_t units = device->info.compute_units > 0 ? device->info.compute_units : 1;
-  return device->info.kind == RWKV6_KIND_OPENCL_GPU ? 4 * units : units;
+  return device->info.kind == RWKV6_KIND_OPENCL_GPU ? each * units : units;
 }
 
 /* Every unit has room for states, unsplit ones of the batch too: many of those that are short forbid splitting. */
@@ -21,19 +21,20 @@ static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, i
  * Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. Lengths
  * are rounded to nearest, and a rest of half a granule is a segment, so that a token more or less changes little.
  */
-static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int64_t granule) {
+static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int each,
+                                   int64_t granule) {
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t groups = problem->heads * tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
-  const int64_t segments = wanted_groups(device) / (groups > 0 ? groups : 1);
+  const int64_t segments = wanted_groups(device, each) / (groups > 0 ? groups : 1);
   if (segments < 3 || longest < 2 * granule) return rwkv6_cl_unsplit;
   const int64_t granules = (divide_up(longest, segments) + granule / 2) / granule;
   const rwkv6_cl_segments shorter = {granule * (granules > 0 ? granules : 1), granule / 2}, longer = {shorter.length, granule};
   return is_cheap(problem, shorter, granule) ? shorter : is_cheap(problem, longer, granule) ? longer : rwkv6_cl_unsplit;
 }
 
-rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles,
+rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int each,
                                            int64_t granule) {
-  if (problem->segment_length == 0) return automatic(device, problem, tiles, granule);
+  if (problem->segment_length == 0) return automatic(device, problem, tiles, each, granule);
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t wanted = problem->segment_length < longest ? problem->segment_length : longest;
   const rwkv6_cl_segments fixed = {divide_up(wanted > 0 ? wanted : 1, granule) * granule, granule};

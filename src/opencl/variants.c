@@ -30,7 +30,15 @@ bool rwkv6_cl_portable_chunk_supports(const rwkv6_device *device, const rwkv6_pr
 }
 
 const rwkv6_variant *const rwkv6_cl_variants[] = {
-    &rwkv6_cl_recurrent_forward,       &rwkv6_cl_recurrent_backward,      &rwkv6_cl_chunk_forward_nvidia,
-    &rwkv6_cl_chunk_forward_emulated,  &rwkv6_cl_chunk_forward,           &rwkv6_cl_chunk_backward_nvidia,
-    &rwkv6_cl_chunk_backward_emulated, &rwkv6_cl_chunk_backward_portable, NULL,
+    &rwkv6_cl_recurrent_forward,
+    &rwkv6_cl_recurrent_backward,
+    &rwkv6_cl_chunk_forward_hopper,
+    &rwkv6_cl_chunk_forward_nvidia,
+    &rwkv6_cl_chunk_forward_emulated,
+    &rwkv6_cl_chunk_forward_emulated_hopper,
+    &rwkv6_cl_chunk_forward,
+    &rwkv6_cl_chunk_backward_nvidia,
+    &rwkv6_cl_chunk_backward_emulated,
+    &rwkv6_cl_chunk_backward_portable,
+    NULL,
 };

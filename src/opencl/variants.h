@@ -15,6 +15,8 @@ extern const rwkv6_variant rwkv6_cl_chunk_backward_nvidia;
 extern const rwkv6_variant rwkv6_cl_chunk_backward_portable;
 extern const rwkv6_variant rwkv6_cl_chunk_forward;
 extern const rwkv6_variant rwkv6_cl_chunk_forward_emulated;
+extern const rwkv6_variant rwkv6_cl_chunk_forward_emulated_hopper;
+extern const rwkv6_variant rwkv6_cl_chunk_forward_hopper;
 extern const rwkv6_variant rwkv6_cl_chunk_forward_nvidia;
 extern const rwkv6_variant rwkv6_cl_recurrent_forward;
 extern const rwkv6_variant rwkv6_cl_recurrent_backward;

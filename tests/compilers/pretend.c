@@ -124,11 +124,23 @@ static cl_program CL_API_CALL create_program(cl_context context, cl_uint count, 
   return (cl_program)(void *)program;
 }
 
+/* A program that is made from one's binary is that one. */
+static cl_program CL_API_CALL create_from_binary(cl_context context, cl_uint count, const cl_device_id *ids,
+                                                 const size_t *sizes, const unsigned char **binaries, cl_int *accepted,
+                                                 cl_int *code) {
+  (void)context, (void)count, (void)ids, (void)sizes;
+  const char *number = strstr((const char *)binaries[0], "program ");
+  const size_t i = number ? strtoul(strchr(number, ' '), NULL, 10) : made_count;
+  *accepted = *code = i < made_count ? CL_SUCCESS : CL_INVALID_BINARY;
+  return i < made_count ? (cl_program)(void *)made[i] : NULL;
+}
+
 static cl_int CL_API_CALL build_program(cl_program handle, cl_uint count, const cl_device_id *ids, const char *options,
                                         void(CL_CALLBACK *notify)(cl_program, void *), void *user) {
   pretend_program *program = (pretend_program *)(void *)handle;
   (void)count, (void)ids, (void)notify, (void)user;
-  program->options = copy(options);
+  if (program->options && strcmp(program->options, options) != 0) return CL_INVALID_BUILD_OPTIONS;
+  if (!program->options) program->options = copy(options);
   return CL_SUCCESS;
 }
 
@@ -211,10 +223,21 @@ static cl_int CL_API_CALL write_buffer(cl_command_queue queue, cl_mem buffer, cl
   return CL_SUCCESS;
 }
 
-/* A program without a binary is not kept on disk. */
-static cl_int CL_API_CALL no_program_info(cl_program program, cl_program_info what, size_t size, void *to, size_t *size_ret) {
-  (void)program, (void)what, (void)size, (void)to, (void)size_ret;
-  return CL_INVALID_VALUE;
+/* What launchers need of a binary is the text of one for NVIDIA (src/opencl/retarget.c). Here it says whose it is. */
+static cl_int CL_API_CALL get_program_info(cl_program handle, cl_program_info what, size_t size, void *to, size_t *size_ret) {
+  char binary[64];
+  size_t i = 0;
+  while ((void *)made[i] != (void *)handle) i++;
+  snprintf(binary, sizeof binary, ".target sm_%u\n//@program %zu\n", (unsigned)present->capability, i);
+  const size_t bytes = strlen(binary) + 1;
+  const void *const device = place;
+  switch (what) {
+  case CL_PROGRAM_NUM_DEVICES: return give_uint(1, size, to, size_ret);
+  case CL_PROGRAM_DEVICES: return give(&device, sizeof device, size, to, size_ret);
+  case CL_PROGRAM_BINARY_SIZES: return give(&bytes, sizeof bytes, size, to, size_ret);
+  case CL_PROGRAM_BINARIES: memcpy(*(void **)to, binary, bytes); return CL_SUCCESS;
+  default: return CL_INVALID_VALUE;
+  }
 }
 
 /* No plan calls the others while it is made. */
@@ -234,6 +257,7 @@ rwkv6_opencl_function pretend_lookup(void *device, const char *name) {
       {"clGetDeviceInfo", (rwkv6_opencl_function)get_device_info},
       {"clCreateContext", (rwkv6_opencl_function)create_context},
       {"clCreateProgramWithSource", (rwkv6_opencl_function)create_program},
+      {"clCreateProgramWithBinary", (rwkv6_opencl_function)create_from_binary},
       {"clBuildProgram", (rwkv6_opencl_function)build_program},
       {"clGetProgramBuildInfo", (rwkv6_opencl_function)get_build_info},
       {"clCreateKernel", (rwkv6_opencl_function)create_kernel},
@@ -245,7 +269,7 @@ rwkv6_opencl_function pretend_lookup(void *device, const char *name) {
       {"clEnqueueNDRangeKernel", (rwkv6_opencl_function)launch},
       {"clEnqueueWriteBuffer", (rwkv6_opencl_function)write_buffer},
       {"clFinish", (rwkv6_opencl_function)keep},
-      {"clGetProgramInfo", (rwkv6_opencl_function)no_program_info},
+      {"clGetProgramInfo", (rwkv6_opencl_function)get_program_info},
   };
   present = device;
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)

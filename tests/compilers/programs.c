@@ -110,9 +110,11 @@ static bool list_operation(rwkv6_device *device, const char *folder, rwkv6_opera
 
 static int list_programs(const pretend_device *target, const char *folder) {
   rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
   rwkv6_device *device = NULL;
+  options.cache_dir = "off"; /* every program is built */
   if (rwkv6_opencl_load_symbols(pretend_lookup, (void *)target, &error) ||
-      rwkv6_device_open("opencl:0", NULL, &device, &error)) {
+      rwkv6_device_open("opencl:0", &options, &device, &error)) {
     fprintf(stderr, "%s\n", error.message);
     return 1;
   }

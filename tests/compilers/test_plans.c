@@ -165,8 +165,8 @@ static void test_odd_lengths(void **state) {
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
     for (int64_t more = -5; more <= 5; more++) {
       const rwkv6_problem even = problem_of(lengths[i]), odd = problem_of(lengths[i] + more);
-      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(device, &even, 1, 128);
-      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(device, &odd, 1, 128);
+      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(device, &even, 1, 4, 128);
+      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(device, &odd, 1, 4, 128);
       const int64_t count = rwkv6_cl_units_count(&even, at), other = rwkv6_cl_units_count(&odd, beside);
       if (count < 2 || other != count || longest_of(&odd, beside) > longest_of(&even, at) + 5)
         fail_msg("%d tokens in %d segments, %d in %d", (int)even.tokens, (int)count, (int)odd.tokens, (int)other);
@@ -194,8 +194,10 @@ static void test_automatic_mode(void **state) {
 static int open_device(void **state) {
   (void)state;
   rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_device_options options = RWKV6_DEVICE_OPTIONS_INIT;
+  options.cache_dir = "off";
   if (rwkv6_opencl_load_symbols(pretend_lookup, (void *)&target, &error) ||
-      rwkv6_device_open("opencl:0", NULL, &device, &error)) {
+      rwkv6_device_open("opencl:0", &options, &device, &error)) {
     print_error("%s\n", error.message);
     return -1;
   }

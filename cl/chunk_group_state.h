@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* S [64 key channels x COLUMNS] of chunk_forward_group.cl and chunk_states_group.cl, in accumulators of a work-group. */
+#ifndef CHUNK_GROUP_STATE_H
+#define CHUNK_GROUP_STATE_H
+
+#include "chunk_group_tiles.h"
+
+typedef struct state_t {
+  float at[32];
+  float late[2]; /* decays of this work-item's two channels that `at` is still without: done at the end of a chunk, compilers
+                    move S about */
+} state_t;
+
+/* Offset of accumulator q within a state [K, V]. */
+static inline int element_at(const place_t *p, int q) {
+  const int key = ROWS * p->engine.warp + p->engine.row + 8 * (q / 2 & 1);
+  return key * VALUE_DIM + COLUMNS * p->tile + 8 * (q / 4) + 2 * p->engine.pair + (q & 1);
+}
+
+static inline index_t state_at(const place_t *p, index_t state) {
+  return (state * p->heads + p->head) * KEY_DIM * VALUE_DIM;
+}
+
+static inline void load_state(state_t *x, global const float *from, const place_t *p, bool present) {
+  x->late[0] = x->late[1] = 1.0f;
+  UNROLL for (int q = 0; q < 32; q++) x->at[q] = present ? from[element_at(p, q)] : 0.0f;
+}
+
+static inline void store_state(const state_t *x, global float *to, const place_t *p) {
+  UNROLL for (int q = 0; q < 32; q++) to[element_at(p, q)] = x->at[q] * x->late[q / 2 & 1];
+}
+
+/* For whoever reads it as an operand. */
+static inline void show_state(const state_t *x, const tiles_t *tiles, const place_t *p) {
+  local uchar *first = engine_fresh_pointer(tiles->base + AT_STATE + p->state_slot);
+  UNROLL for (int q = 0; q < 4; q++) { /* one value further, one octet of key channels further */
+    local uint *to = (local uint *)(flip(first, (q & 1) << 4 | q / 2 << 5) + (q & 1) * 128);
+    UNROLL for (int n = 0; n < 8; n++) to[n * 8 * 32] = as_uint(x->at[4 * n + q]);
+  }
+}
+
+/* Log of the decays of 16 tokens: those of 32, 2^-72, are far inside the range of fp32, their inverse and what that multiplies
+ * too. */
+#define MODERATE -25.0f
+
+/* The last row has the sums of all 16 tokens. Returns whether they are moderate. */
+static inline bool store_sums(const tokens_t *through, const tiles_t *tiles, const place_t *p) {
+  local float2 *to = (local float2 *)(sums_of(tiles, p->engine.warp) + p->engine.pair * SUMS_STRIDE);
+  float least = 0.0f;
+  UNROLL for (int n = 0; n < 8; n++) {
+    const float first = through->at[n][2], second = through->at[n][3];
+    if (p->engine.row == 7) to[n] = (float2)(first, second);
+    least = fmin(least, fmin(first, second));
+  }
+  return p->engine.row != 7 || least >= MODERATE;
+}
+
+/*
+ * e^x of four numbers, one near 1 rounded once, to nearest (decay.h): 1 + the series of e^x - 1, whose next term is under
+ * 2^-29.
+ */
+static inline void whole_decays(float x[4]) {
+  float far[4];
+  UNROLL for (int q = 0; q < 4; q++) far[q] = engine_exp2(x[q] * LOG2_E);
+  engine_ready(far); /* and not in branches */
+  UNROLL for (int q = 0; q < 4; q++) {
+    const float more = fma(x[q], fma(x[q], fma(x[q], fma(x[q], 0x1.111112p-7f, 0x1.555556p-5f), 0x1.555556p-3f), 0.5f), 1.0f);
+    x[q] = select(far[q], fma(x[q], more, 1.0f), x[q] > -0.125f);
+  }
+}
+
+/* The decays of all tokens of the chunk's halves, of this work-item's two channels of S. */
+static inline void find_decays(float early[2], float late[2], const tiles_t *tiles, const place_t *p) {
+  const int at = p->engine.row / 2 * SUMS_STRIDE + 4 * p->engine.warp + (p->engine.row & 1);
+  float x[4];
+  UNROLL for (int q = 0; q < 4; q++) x[q] =
+      sums_of(tiles, q / 2 * 2)[at + 2 * (q & 1)] + sums_of(tiles, q / 2 * 2 + 1)[at + 2 * (q & 1)];
+  whole_decays(x);
+  early[0] = x[0], early[1] = x[1], late[0] = x[2], late[1] = x[3];
+}
+
+static inline void decay_state(state_t *x, const float D[2]) {
+  UNROLL for (int q = 0; q < 32; q++) x->at[q] *= D[q / 2 & 1];
+}
+
+/* S += k^T v, with keys that every work-item has stored and published. */
+static inline void add_keys(state_t *x, const tiles_t *tiles, int n, const place_t *p) {
+  const int upper = offset_of(n, ROWS_UPPER), lower = offset_of(n, ROWS_LOWER), v = offset_of(n, ROWS_V);
+  UNROLL for (int step = 0; step < 4; step++) {
+    engine_group_multiply_tiles(x->at, tiles->base, upper, v, step, &p->engine);
+    engine_group_multiply_tiles(x->at, tiles->base, lower, v, step, &p->engine);
+  }
+  engine_close();
+}
+
+/* What work-items have stored for a chunk is there for products. */
+static inline void meet(void) {
+  engine_publish();
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+#endif

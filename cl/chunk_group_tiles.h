@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel of chunk_forward_group.cl keeps where: tiles in local memory, rows in registers, the state in accumulators.
+ * Included after the defines of that file.
+ *
+ * A work-item has of tokens `row` and `row + 8` of its sub-group's 16 the channels 8 n + 2 pair and 8 n + 2 pair + 1, as
+ * accumulators have them. In products in tf32 these count as key channels 8 n + pair and 8 n + pair + 4, which is where their
+ * operands want them: the order of key channels does not matter, if it is the same in both operands.
+ */
+#ifndef CHUNK_GROUP_TILES_H
+#define CHUNK_GROUP_TILES_H
+
+#include "decay.h"
+#include "storage.h"
+#include "unit.h"
+
+#ifdef ENGINE_NVIDIA
+#include "engine_hopper.h"
+#else
+#include "engine_hopper_emulated.h"
+#endif
+
+#define CHUNK 64
+#define ROWS 16 /* tokens of a sub-group */
+#define GROUP 128
+#define COLUMNS 64 /* value channels of a work-group */
+#define TILES (VALUE_DIM / COLUMNS)
+
+/*
+ * Places in local memory, in bytes. A tile is 64 rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of
+ * r, k, w and v are there for two chunks at a time; each sub-group copies its own 16 of each.
+ */
+#define TILE 8192
+#define SUMS_STRIDE 20 /* floats of 16 channels: no two of a sub-group in one bank */
+#define SUMS (4 * 4 * SUMS_STRIDE * 4)
+#define AT_ROWS 0
+#define AT_SUMS (AT_ROWS + 2 * 4 * TILE)
+#define AT_BONUS (AT_SUMS + SUMS)
+#define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
+#define AT_KEYS ((AT_ONES + (2 * 32 + 1) * 16 + 1023) / 1024 * 1024)
+#define AT_STATE (AT_KEYS + 2 * TILE)
+#define LOCAL_BYTES_OF_STATES AT_KEYS
+#define LOCAL_BYTES (AT_STATE + 2 * TILE)
+
+/* Local memory. What depends on the work-item is found once a chunk: compilers then add constants and no more. */
+typedef struct tiles_t {
+  local uchar *base;
+  local uchar *rows, *columns; /* of this sub-group's 16 in the first tile of rows of this chunk, for the engine */
+  local uchar *keys;           /* the same of the first tile of keys */
+} tiles_t;
+
+/*
+ * [CHUNK][64 key channels or COLUMNS] in bf16. Where k and w were, k / c follows, or k with the decays until the end of the
+ * chunk, its upper and its lower parts; where r was, o.
+ */
+enum { ROWS_R, ROWS_V, ROWS_K, ROWS_W, ROWS_OUT = ROWS_R, ROWS_UPPER = ROWS_K, ROWS_LOWER = ROWS_W };
+
+static inline int offset_of(int n, int which) {
+  return AT_ROWS + (4 * (n & 1) + which) * TILE;
+}
+
+/* k / c in tf32, key channels 32 part to 32 part + 31: [CHUNK][32]. S before the chunk, or D' S, the same channels:
+ * [COLUMNS][32]. */
+#define AT_KEYS_OF(part) (AT_KEYS + (part)*TILE)
+#define AT_STATE_OF(part) (AT_STATE + (part)*TILE)
+
+/* [4 pairs][SUMS_STRIDE]: sums of the logarithms of a sub-group's tokens, two of each octet of channels for each pair */
+static inline local float *sums_of(const tiles_t *tiles, int warp) {
+  return (local float *)(tiles->base + AT_SUMS) + warp * 4 * SUMS_STRIDE;
+}
+
+/* u in the same order */
+static inline local float *bonus_of(const tiles_t *tiles) {
+  return (local float *)(tiles->base + AT_BONUS);
+}
+
+typedef struct place_t {
+  unit_t unit;
+  index_t head, heads;
+  int item, tile; /* of GROUP, of TILES */
+  int slot;       /* bytes from the beginning of a tile to the first 16 that this work-item carries */
+  int state_slot; /* and from that of the state to its first accumulator */
+  bool reverse;
+  bool whole;  /* all 16 bytes that go at once are aligned */
+  int numbers; /* 32: those of a work-item in a tile of 16 bits. Compilers do not know it, so they do not unroll loops over it.
+                */
+  engine_t engine;
+} place_t;
+
+/* Of value 2 pair, the key channels' order is that of tf32: unit 4 (warp & 1) + (row & 1) of the tile of `part` warp / 2, word
+ * row / 2. */
+static inline int find_state_slot(const engine_t *e) {
+  const int unit = (4 * (e->warp & 1) + (e->row & 1)) ^ 2 * e->pair;
+  return e->warp / 2 * TILE + 2 * e->pair * 128 + (unit << 4) + e->row / 2 * 4;
+}
+
+static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
+                              local uint *exchange) {
+  p->heads = BATCH_HEADS(batch);
+  p->reverse = BATCH_REVERSE(batch) != (dual != 0);
+  p->tile = (int)find_head(&p->unit, &p->head, units, batch, first_group + (index_t)get_group_id(0), TILES);
+  p->item = (int)get_local_id(0) & (GROUP - 1);
+  engine_begin(&p->engine, p->item, exchange);
+  p->state_slot = find_state_slot(&p->engine);
+  p->slot = (ROWS * p->engine.warp + p->engine.lane / 8) * 128 + (((p->engine.lane & 7) ^ p->engine.lane / 8) << 4);
+}
+
+/* ---- rows ---- */
+
+/* Pairs of channels 8 n + 2 pair and the next, of tokens row and row + 8. */
+typedef struct rows_t {
+  uint at[2][8];
+} rows_t;
+
+/* Where this work-item's part of a tensor's next chunk begins, and bytes from token to token: 64 tokens are less than 2^31
+ * bytes. */
+typedef struct walker_t {
+  global const uchar *place;
+  int stride;
+} walker_t;
+
+static inline bool aligned(global const void *p, layout_t at) {
+  return (((ulong)p + (ulong)at.s0 * 2) & 15) == 0 && ((at.s1 | at.s2) & 7) == 0;
+}
+
+/* A work-item carries 16 bytes number lane % 8 of tokens lane / 8, and 4, 8 and 12 tokens later, of its sub-group's. */
+static inline int first_token(const place_t *p) {
+  return ROWS * p->engine.warp + p->engine.lane / 8;
+}
+
+static inline void begin_walk(walker_t *x, global const void *from, layout_t at, const place_t *p, index_t step, int column) {
+  walk_t walk;
+  find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
+  x->stride = (int)walk.stride * 2;
+  x->place = (global const uchar *)from + walk.first * 2 + first_token(p) * x->stride + 2 * column + 16 * (p->engine.lane & 7);
+}
+
+/* `pointer` with bits of it flipped. */
+static inline local uchar *flip(local uchar *pointer, int bits) {
+  return (local uchar *)((uintptr_t)pointer ^ (uintptr_t)bits);
+}
+
+static inline void find_base(tiles_t *tiles, local uchar *pool) {
+  engine_prepare_base(pool, (int)get_local_id(0));
+  barrier(CLK_LOCAL_MEM_FENCE);
+  tiles->base = engine_base(pool);
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Where the tiles of chunk n are, for this work-item. */
+static inline void find_tiles(tiles_t *tiles, int n, const place_t *p) {
+  const int first = ROWS * 128 * p->engine.warp;
+  tiles->base = engine_fresh_pointer(tiles->base);
+  tiles->rows = engine_fresh_pointer(engine_rows(tiles->base + offset_of(n, 0) + first, &p->engine));
+  tiles->columns = engine_fresh_pointer(engine_columns(tiles->base + offset_of(n, 0) + first, &p->engine));
+  tiles->keys = engine_fresh_pointer(engine_rows(tiles->base + AT_KEYS + first, &p->engine));
+}
+
+/* The first 16 bytes that a work-item carries to rows of chunk n. */
+static inline local uchar *slots_of(const tiles_t *tiles, int n, const place_t *p) {
+  return engine_fresh_pointer(tiles->base + offset_of(n, 0) + p->slot);
+}
+
+/* Number i of them in tile `which`: 16 bytes n of row j of a tile are in place n ^ (j & 7). */
+static inline local uint4 *slot_of(local uchar *slots, int which, int i) {
+  return (local uint4 *)(flip(slots, (i & 1) << 6) + which * TILE + 512 * i);
+}
+
+/* Rows of the next chunk in the background, if all of it is there and aligned. */
+static inline void copy_whole_rows(local uchar *slots, int which, walker_t *x, bool whole) {
+  UNROLL for (int i = 0; i < 4; i++) engine_copy(slot_of(slots, which, i), x->place + (long)x->stride * (4 * i), whole);
+  x->place += (long)x->stride * CHUNK;
+}
+
+/* `count` tokens of it; the others are 0. Before copy_whole_rows, which goes on to the next chunk. Where rows are not aligned:
+ * number by number, seldom, and in little code. */
+static inline void copy_some_rows(local uchar *slots, int which, const walker_t *x, const place_t *p, int count) {
+  if (p->whole) {
+    UNROLL for (int i = 0; i < 4; i++)
+        engine_copy_or_clear(slot_of(slots, which, i), x->place + (long)x->stride * (4 * i), first_token(p) + 4 * i < count);
+    return;
+  }
+  ROLL for (int i = 0; i < p->numbers; i++) {
+    ENGINE_ROLLED;
+    global const ushort *from = (global const ushort *)(x->place + 4 * (i / 8) * x->stride) + (i & 7);
+    ((local ushort *)slot_of(slots, which, i / 8))[i & 7] = first_token(p) + 4 * (i / 8) < count ? *from : (ushort)0;
+  }
+}
+
+/* Octets n to n + 3 of channels; n is 0 or 4. */
+static inline void load_rows(rows_t *rows, const tiles_t *tiles, int which, int n, const place_t *p) {
+  UNROLL for (int h = 0; h < 2; h++) engine_load_rows(rows->at[h] + n, tiles->rows, which * TILE + 1024 * h, n, &p->engine);
+}
+
+static inline float low(uint pair) {
+  return as_float(pair << 16);
+}
+
+static inline float high(uint pair) {
+  return as_float(pair & 0xffff0000u);
+}
+
+/* The same with another sign, where `sign` is 0x80000000. */
+static inline float low_of(uint pair, uint sign) {
+  return as_float((pair << 16) + sign);
+}
+
+static inline float high_of(uint pair, uint sign) {
+  return as_float((pair & 0xffff0000u) ^ sign);
+}
+
+/* ---- numbers in two parts ---- */
+
+/* [16 tokens x 64] as sums of two bf16 each, 2^-16 off at most. */
+typedef struct split_t {
+  uint upper[2][8], lower[2][8];
+} split_t;
+
+/* Octet n, in accumulators' order. */
+static inline void split_octet(split_t *x, const float c[4], int n) {
+  UNROLL for (int h = 0; h < 2; h++) {
+    const float first = c[2 * h], second = c[2 * h + 1];
+    x->upper[h][n] = engine_pack_upper(first, second);
+    x->lower[h][n] =
+        engine_pack_bf16(first - as_float(as_uint(first) & 0xffff0000u), second - as_float(as_uint(second) & 0xffff0000u));
+  }
+}
+
+/* A of 16 columns. */
+static inline void operand_of(uint a[4], const uint x[2][8], int step) {
+  a[0] = x[0][2 * step], a[1] = x[1][2 * step], a[2] = x[0][2 * step + 1], a[3] = x[1][2 * step + 1];
+}
+
+/* Octets n to n + 3 as this sub-group's 16 rows of the upper and lower tiles. */
+static inline void store_split(const tiles_t *tiles, const split_t *x, int n, const place_t *p) {
+  UNROLL for (int h = 0; h < 2; h++) {
+    engine_store_rows(tiles->rows, ROWS_UPPER * TILE + 1024 * h, n, x->upper[h] + n, &p->engine);
+    engine_store_rows(tiles->rows, ROWS_LOWER * TILE + 1024 * h, n, x->lower[h] + n, &p->engine);
+  }
+}
+
+/* ---- numbers in tf32 ---- */
+
+/* [16 tokens x 64 channels] in accumulators' order */
+typedef struct tokens_t {
+  float at[8][4];
+} tokens_t;
+
+/* Octets i to i + 3 as 16 rows of the tile of keys; `keys` is where this work-item's part of them begins. */
+static inline void store_keys(local uchar *keys, const tokens_t *x, int i, const place_t *p) {
+  UNROLL for (int n = i; n < i + 4; n += 2) {
+    UNROLL for (int h = 0; h < 2; h++) {
+      uint words[4];
+      UNROLL for (int q = 0; q < 4; q++) words[q] = as_uint(x->at[n + q / 2][2 * h + (q & 1)]);
+      engine_store_rows(keys, n / 4 * TILE + 1024 * h, 2 * (n & 3), words, &p->engine);
+    }
+  }
+}
+
+/* Key channels of octet n as an operand. */
+static inline void tokens_of(uint a[4], const tokens_t *x, int n) {
+  UNROLL for (int q = 0; q < 4; q++) a[q] = as_uint(x->at[n][(q & 1) * 2 + q / 2]);
+}
+
+/* ---- sums of logarithms ---- */
+
+/* Logarithms that are stored in bf16 are operands as they are; others are made sums of three numbers in bf16. */
+#define DIRECT_LOGS (DECAY == DECAY_LOG)
+#define LOG_PARTS (DIRECT_LOGS ? 1 : 3)
+#define LOG_FLOOR -128.0f /* exp of it is 0, and so is exp of what is below */
+#define LOG_FLOORS 0xc300c300u
+#define LOG2_E 1.44269504f
+
+/* Over which tokens t of the sub-group's 16 a sum at token i goes. */
+enum { BEFORE, THROUGH, AFTER, ALL };
+
+static inline uint one_at(int which, int i, int t) {
+  const bool there = which == BEFORE ? t < i : which == THROUGH ? t <= i : which == AFTER ? t > i : true;
+  return there ? 0x3f80u : 0u;
+}
+
+static inline float log_of(uint w, bool there) {
+  const float log_factor = decay_log(as_float(w));
+  return !there ? 0.0f : log_factor < LOG_FLOOR ? LOG_FLOOR : log_factor;
+}
+
+/* Logarithms of tokens 2 pair, 2 pair + 1 (from `token` on) as operand B. */
+static inline void find_logs(uint logs[LOG_PARTS], uint w, bool floor, int token, int count) {
+#if DIRECT_LOGS
+  logs[0] = floor ? engine_max_bf16(w, LOG_FLOORS) : w;
+#else
+  float first = log_of(w << 16, token < count), second = log_of(w & 0xffff0000u, token + 1 < count);
+  UNROLL for (int part = 0; part < LOG_PARTS; part++) {
+    logs[part] = engine_pack_upper(first, second);
+    first -= low(logs[part]);
+    second -= high(logs[part]);
+  }
+#endif
+}
+
+/*
+ * Operands that do not change: ones of a lane, and what sums begin with. They are in local memory because an assembler that
+ * knows constants makes them anew, in other registers, for each product.
+ */
+static inline local uint4 *ones_of(const tiles_t *tiles, int which, int lane) {
+  return (local uint4 *)(tiles->base + AT_ONES) + 32 * which + lane;
+}
+
+static inline local float4 *beginning_of(const tiles_t *tiles) {
+  return (local float4 *)ones_of(tiles, 2, 0);
+}
+
+/* By sub-group 0: ones for sums `first` and `second`; the first begin with `more`. */
+static inline void store_ones(const tiles_t *tiles, int first, int second, float more, const place_t *p) {
+  const int i = p->engine.row, t = 2 * p->engine.pair;
+  UNROLL for (int n = 0; n < 2; n++) {
+    const int which = n ? second : first;
+    const uint same = one_at(which, i, t) | one_at(which, i, t + 1) << 16;
+    const uint late = one_at(which, i, t + 8) * 0x10001u, early = one_at(which, i + 8, t) * 0x10001u;
+    *ones_of(tiles, n, p->engine.lane) = (uint4)(same, early, late, same);
+  }
+  *beginning_of(tiles) = (float4)(more);
+}
+
+/* Of an octet of channels, from the logarithms of tokens 0 to 7 and 8 to 15. */
+static inline void sum_octet(float sum[4], uint4 ones, float4 beginning, const uint early[LOG_PARTS],
+                             const uint late[LOG_PARTS], const place_t *p) {
+  const uint a[4] = {ones.x, ones.y, ones.z, ones.w};
+  sum[0] = beginning.x, sum[1] = beginning.y, sum[2] = beginning.z, sum[3] = beginning.w;
+  UNROLL for (int part = LOG_PARTS - 1; part >= 0; part--) engine_multiply_bf16(sum, a, early[part], late[part], &p->engine);
+}
+
+/*
+ * Two sums at each of the sub-group's tokens (store_ones says over which), of a chunk with `count` of them. Without `floor`, a
+ * logarithm of -inf makes all of its channel NaN, but for sums that have it.
+ */
+static inline void sum_logs(tokens_t *x, tokens_t *y, bool floor, const tiles_t *tiles, const place_t *p, int count) {
+  const uint4 ones[2] = {*ones_of(tiles, 0, p->engine.lane), *ones_of(tiles, 1, p->engine.lane)};
+  const float4 more = *beginning_of(tiles);
+  const int token = ROWS * p->engine.warp + 2 * p->engine.pair;
+  UNROLL for (int unit = 0; unit < 8; unit += 2) {
+    uint pairs[4];
+    engine_load_columns(pairs, tiles->columns, ROWS_W * TILE, unit, &p->engine);
+    UNROLL for (int i = 0; i < 2; i++) {
+      uint early[LOG_PARTS], late[LOG_PARTS];
+      find_logs(early, pairs[2 * i], floor, token, count);
+      find_logs(late, pairs[2 * i + 1], floor, token + 8, count);
+      sum_octet(x->at[unit + i], ones[0], more, early, late, p);
+      sum_octet(y->at[unit + i], ones[1], (float4)(0.0f), early, late, p);
+    }
+  }
+}
+
+/*
+ * log2 of the decays of all tokens since token 32 of the chunk until this sub-group's, or minus those from them until it, as
+ * `near` times the sums of sub-group `neighbour` and `far` times those of sub-group 0.
+ */
+typedef struct middle_t {
+  int neighbour;
+  float near, far;
+} middle_t;
+
+static inline void find_middle(middle_t *x, const place_t *p) {
+  const int warp = p->engine.warp;
+  x->neighbour = warp == 3 ? 2 : 1;
+  x->near = warp == 2 ? 0.0f : warp == 3 ? LOG2_E : -LOG2_E;
+  x->far = warp == 0 ? -LOG2_E : 0.0f;
+}
+
+/* Of two octets of channels from n on. */
+static inline float4 sums_from_middle(const middle_t *x, const tiles_t *tiles, int n, const place_t *p) {
+  const int at = p->engine.pair * SUMS_STRIDE + 2 * n;
+  const float4 near = *(local const float4 *)(sums_of(tiles, x->neighbour) + at);
+  const float4 far = *(local const float4 *)(sums_of(tiles, 0) + at);
+  return near * x->near + far * x->far;
+}
+
+/* Logarithms of the decays of all tokens of sub-groups `first` to `last`, of this work-item's channels 8 n + 2 pair and the
+ * next. */
+static inline void find_sums_between(float sum[16], const tiles_t *tiles, int first, int last, const place_t *p) {
+  UNROLL for (int q = 0; q < 16; q++) sum[q] = 0.0f;
+  UNROLL for (int warp = 0; warp < 4; warp++) {
+    if (warp >= first && warp <= last) {
+      local const float4 *from = (local const float4 *)(sums_of(tiles, warp) + p->engine.pair * SUMS_STRIDE);
+      UNROLL for (int q = 0; q < 16; q += 4) {
+        const float4 more = from[q / 4];
+        sum[q] += more.x, sum[q + 1] += more.y, sum[q + 2] += more.z, sum[q + 3] += more.w;
+      }
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chunk forward by products of 128 work-items (cl/chunk_forward_group.cl): a family of kernels, and its variants, one an
+ * engine. Geometry and build options are those of the family for matrix units of sub-groups (chunk_forward_matrix.c), the rest
+ * is chunk_forward.c's.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "opencl/chunk_forward.h"
+#include "opencl/host_run.h"
+#include "opencl/nvidia.h"
+#include "opencl/variants.h"
+#include "plan.h"
+
+#define CHUNK 64
+#define GROUP 128
+
+/* Bytes between the first and the last token of a chunk have to fit 31 bits. */
+#define LONGEST_STRIDE ((int64_t)1 << 23)
+
+/* As cl/chunk_group_tiles.h lays out local memory: twelve tiles, and sums, u and ones; the emulated engine aligns them and
+ * exchanges 6 words. */
+#define LOCAL_BYTES (12 * 8192 + 3072 + 1024 + GROUP * 6 * 4)
+
+/* There is no other, so it is not asked what the device prefers or what tests have set. */
+static int work_group(const rwkv6_device *device, const rwkv6_problem *problem) {
+  (void)device, (void)problem;
+  return GROUP;
+}
+
+static bool hopper_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {
+  return size_of_group == GROUP && rwkv6_cl_chunk_nvidia.options(problem, size_of_group, geometry, text, size);
+}
+
+static bool emulated_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {
+  return size_of_group == GROUP && rwkv6_cl_chunk_emulated.options(problem, size_of_group, geometry, text, size);
+}
+
+static bool takes_strides(const rwkv6_problem *problem) {
+  static const rwkv6_tensor_id rows[] = {RWKV6_TENSOR_R, RWKV6_TENSOR_K, RWKV6_TENSOR_V, RWKV6_TENSOR_W, RWKV6_TENSOR_O};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const int64_t stride = rwkv6_tensor_stride(problem, rows[i])->token;
+    if (stride > LONGEST_STRIDE || stride < -LONGEST_STRIDE) return false;
+  }
+  return true;
+}
+
+static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
+  if (problem->dtype != RWKV6_BF16 || problem->w_dtype != RWKV6_BF16)
+    snprintf(reason, size, "takes bf16, for w too");
+  else if (problem->key_dim != 64 || problem->value_dim % 64)
+    snprintf(reason, size, "takes key_dim 64 and value_dim that is a multiple of 64, not %d and %d", problem->key_dim,
+             problem->value_dim);
+  else if (problem->chunk_length && problem->chunk_length != CHUNK)
+    snprintf(reason, size, "takes chunk_length %d or 0 (automatic), not %" PRId64, CHUNK, problem->chunk_length);
+  else if (!takes_strides(problem))
+    snprintf(reason, size, "takes strides of up to %" PRId64 " elements from token to token", LONGEST_STRIDE);
+  else
+    return true;
+  return false;
+}
+
+static bool hopper_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  if (rwkv6_cl_compute_capability(device) == 90) return takes(problem, reason, size);
+  snprintf(reason, size, "needs an NVIDIA GPU of compute capability 9.0");
+  return false;
+}
+
+static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
+  if (!device->emulates_engines) {
+    snprintf(reason, size, "emulates matrix units, for tests only");
+    return false;
+  }
+  if (device->info.local_memory >= LOCAL_BYTES && device->info.max_work_group >= GROUP) return takes(problem, reason, size);
+  snprintf(reason, size, "needs %d bytes of local memory and work-groups of %d, the device has %" PRIu64 " and %" PRIu64,
+           LOCAL_BYTES, GROUP, device->info.local_memory, device->info.max_work_group);
+  return false;
+}
+
+static int nvidia_local_limit(const rwkv6_device *device) {
+  return rwkv6_cl_chunk_nvidia.local_limit(device);
+}
+
+static int emulated_local_limit(const rwkv6_device *device) {
+  return rwkv6_cl_chunk_emulated.local_limit(device);
+}
+
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_hopper = {
+    "chunk_forward_group.cl", "chunk_states_group.cl", 2, nvidia_local_limit, work_group, hopper_options, hopper_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated_hopper = {
+    "chunk_forward_group.cl", "chunk_states_group.cl", 2, emulated_local_limit, work_group,
+    emulated_options,         emulated_supports};
+
+static rwkv6_status create_hopper(rwkv6_plan *plan, rwkv6_error *error) {
+  return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_hopper, error);
+}
+
+static rwkv6_status create_emulated(rwkv6_plan *plan, rwkv6_error *error) {
+  return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_emulated_hopper, error);
+}
+
+const rwkv6_variant rwkv6_cl_chunk_forward_hopper = {"hopper",          RWKV6_FORWARD,        RWKV6_MODE_CHUNK,
+                                                     hopper_supports,   create_hopper,        rwkv6_cl_chunk_forward_destroy,
+                                                     rwkv6_cl_host_run, RWKV6_ARITHMETIC_TF32};
+const rwkv6_variant rwkv6_cl_chunk_forward_emulated_hopper = {"emulated_hopper", RWKV6_FORWARD,
+                                                              RWKV6_MODE_CHUNK,  emulated_supports,
+                                                              create_emulated,   rwkv6_cl_chunk_forward_destroy,
+                                                              rwkv6_cl_host_run, RWKV6_ARITHMETIC_TF32};
