@@ -32,6 +32,12 @@ rwkv6_status rwkv6_fail(rwkv6_error *error, rwkv6_status status, const char *for
   return status;
 }
 
+rwkv6_status rwkv6_fail_as(rwkv6_error *error, const rwkv6_error *other) {
+  rwkv6_fail(error, other->status, "%s", other->message);
+  if (error && error->size > offsetof(rwkv6_error, message)) error->opencl_error = other->opencl_error;
+  return other->status;
+}
+
 rwkv6_status rwkv6_fail_memory(rwkv6_error *error, size_t bytes, const char *what) {
   return rwkv6_fail(error, RWKV6_OUT_OF_MEMORY, "out of host memory: %zu bytes for %s", bytes, what);
 }

@@ -17,6 +17,9 @@
 RWKV6_PRINTF(3, 4)
 rwkv6_status rwkv6_fail(rwkv6_error *error, rwkv6_status status, const char *format, ...);
 
+/* The same with all that `other` says, for those who do not know at once whether a failure is the caller's. */
+rwkv6_status rwkv6_fail_as(rwkv6_error *error, const rwkv6_error *other);
+
 /* Host memory ran out: `bytes` for `what`. */
 rwkv6_status rwkv6_fail_memory(rwkv6_error *error, size_t bytes, const char *what);
 

@@ -39,6 +39,7 @@ static rwkv6_status own_cu_seqlens(rwkv6_plan *plan, rwkv6_error *error) {
 static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen, const char *name,
                             rwkv6_error *error) {
   const size_t line = sizeof infos[0].reason + 128;
+  free(plan->explanation);
   plan->explanation = rwkv6_alloc(count + 1, line, "the explanation of a plan", error);
   if (!plan->explanation) return RWKV6_OUT_OF_MEMORY;
   char *text = plan->explanation;
@@ -58,19 +59,37 @@ static size_t first_accepting(const rwkv6_variant_info *infos, size_t count, con
   return i;
 }
 
-static rwkv6_status choose_variant(rwkv6_plan *plan, rwkv6_mode mode, const char *name, rwkv6_error *error) {
+static rwkv6_status no_variant(const rwkv6_plan *plan, rwkv6_mode mode, const char *name, rwkv6_error *error) {
+  return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel%s%s for %s in %s mode:\n%s", plan->device->info.id,
+                    plan->device->info.name, name ? " named " : "", name ? name : "", rwkv6_operation_name(plan->operation),
+                    rwkv6_mode_name(mode), plan->explanation);
+}
+
+/*
+ * The first variant that accepts. One whose kernels do not compile (a new driver may know better) is passed over, with a
+ * warning, unless it was asked for by name.
+ */
+static rwkv6_status create_variant(rwkv6_plan *plan, rwkv6_mode mode, const char *name, rwkv6_error *error) {
   rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];
   const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
   const size_t count = rwkv6_variants_consider(plan->device, &plan->problem, plan->operation, mode, infos, variants);
-  const size_t chosen = first_accepting(infos, count, name);
-  const rwkv6_status status = explain(plan, infos, count, chosen, name, error);
-  if (status) return status;
-  if (chosen == count)
-    return rwkv6_fail(error, RWKV6_UNSUPPORTED, "device %s (%s) has no kernel%s%s for %s in %s mode:\n%s",
-                      plan->device->info.id, plan->device->info.name, name ? " named " : "", name ? name : "",
-                      rwkv6_operation_name(plan->operation), rwkv6_mode_name(mode), plan->explanation);
-  plan->variant = variants[chosen];
-  return RWKV6_OK;
+  rwkv6_error failure = RWKV6_ERROR_INIT; /* the last; the caller's error is untouched where another variant does */
+  for (;;) {
+    const size_t chosen = first_accepting(infos, count, name);
+    if (chosen == count && failure.status) return rwkv6_fail_as(error, &failure);
+    rwkv6_status status = explain(plan, infos, count, chosen, name, error);
+    if (status) return status;
+    if (chosen == count) return no_variant(plan, mode, name, error);
+    plan->variant = variants[chosen];
+    status = plan->variant->create(plan, &failure);
+    if (!status) return RWKV6_OK;
+    plan->variant = NULL; /* it has cleaned up after itself */
+    if (status != RWKV6_BUILD_FAILED || name) return rwkv6_fail_as(error, &failure);
+    rwkv6_device_log(plan->device, RWKV6_LOG_WARNING, "variant %s does not compile here and is passed over",
+                     infos[chosen].name);
+    infos[chosen].accepts = false;
+    snprintf(infos[chosen].reason, sizeof infos[chosen].reason, "does not compile here");
+  }
 }
 
 rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation, rwkv6_mode mode,
@@ -95,11 +114,7 @@ rwkv6_status rwkv6_plan_create_variant(rwkv6_device *device, const rwkv6_problem
   made->problem = resolved;
   made->operation = operation;
   status = own_cu_seqlens(made, error);
-  if (!status) status = choose_variant(made, mode, variant, error);
-  if (!status) {
-    status = made->variant->create(made, error);
-    if (status) made->variant = NULL; /* it has cleaned up after itself */
-  }
+  if (!status) status = create_variant(made, mode, variant, error);
   if (!status && device->cl) status = rwkv6_cl_rehearse(made, error);
   if (status) {
     rwkv6_plan_destroy(&made);

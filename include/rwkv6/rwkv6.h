@@ -381,7 +381,7 @@ typedef struct rwkv6_variant_info {
 
 /**
  * Lists the variants of an operation on a device in the order in which a plan considers them, refusals included. A plan
- * takes the first that accepts. Builds nothing, so it is quick.
+ * takes the first that accepts and whose kernels compile. Builds nothing, so it is quick.
  *
  * @param device   not NULL
  * @param problem  not NULL; checked as for a plan
@@ -414,7 +414,9 @@ typedef struct rwkv6_plan_info {
 
 /**
  * Makes a plan. Checks every field of the problem. On an OpenCL device the first plan for a combination of dtypes, decay form,
- * key_dim and value_dim compiles kernels (up to seconds); later plans find them in the device.
+ * key_dim and value_dim compiles kernels (up to seconds); later plans find them in the device. It takes the first variant that
+ * accepts (rwkv6_variant_list) and whose kernels compile: one that the driver cannot compile is passed over, with a warning to
+ * the log and a line in the explanation, and every such plan tries it again.
  *
  * @param device  not NULL; kept alive by the plan
  * @param problem not NULL; copied, cu_seqlens included
@@ -422,7 +424,8 @@ typedef struct rwkv6_plan_info {
  * @param plan    receives the handle, NULL on error; release it with rwkv6_plan_destroy
  *
  * Blocks while its own kernels compile, in this thread or in another that makes a plan for the same; not for other kernels.
- * Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, BUILD_FAILED, DEVICE_ERROR.
+ * Any thread. Errors: INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, BUILD_FAILED (no variant that accepts
+ * compiles; the text is that of the last), DEVICE_ERROR.
  */
 RWKV6_API rwkv6_status rwkv6_plan_create(rwkv6_device *device, const rwkv6_problem *problem, rwkv6_operation operation,
                                          rwkv6_mode mode, rwkv6_plan **plan, rwkv6_error *error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fake_library.h"
+#include "faults.h"
 
 #define FAIL_IF_TOLD(name)                                                                                                     \
   if (fake_fails(FAKE_##name)) return fake_code
@@ -74,8 +75,22 @@ static cl_int CL_API_CALL fake_GetDeviceIDs(cl_platform_id id, cl_device_type ty
   return CL_SUCCESS;
 }
 
+/* cl_nv_device_attribute_query */
+#define COMPUTE_CAPABILITY_MAJOR_NV 0x4000
+#define COMPUTE_CAPABILITY_MINOR_NV 0x4001
+
+/* What only an NVIDIA GPU says; elsewhere these are numbers like others. */
+static cl_uint number_of(cl_device_info what) {
+  switch (fake_compute_capability ? what : 0) {
+  case CL_DEVICE_VENDOR_ID: return 0x10de;
+  case COMPUTE_CAPABILITY_MAJOR_NV: return (cl_uint)fake_compute_capability / 10;
+  case COMPUTE_CAPABILITY_MINOR_NV: return (cl_uint)fake_compute_capability % 10;
+  default: return 8;
+  }
+}
+
 static cl_int answer_number(cl_device_info what, size_t size, void *to, size_t *size_ret) {
-  const cl_uint uint = what == CL_DEVICE_ADDRESS_BITS ? 64 : what == CL_DEVICE_ENDIAN_LITTLE ? 1 : 8;
+  const cl_uint uint = what == CL_DEVICE_ADDRESS_BITS ? 64 : what == CL_DEVICE_ENDIAN_LITTLE ? 1 : number_of(what);
   const cl_ulong ulong = what == CL_DEVICE_TYPE ? CL_DEVICE_TYPE_GPU : what == CL_DEVICE_LOCAL_MEM_SIZE ? 65536 : 1 << 30;
   const size_t words = 1024;
   const void *const handle = &fake_platform;
@@ -177,16 +192,38 @@ static cl_int CL_API_CALL fake_GetMemObjectInfo(cl_mem buffer, cl_mem_info what,
   }
 }
 
+static const char first_binary[] = "a binary of the fake library";
+static const void *compiled = first_binary;
+static size_t compiled_size = sizeof first_binary;
+static const fake_object *last_built;
+
+void fake_opencl_set_binary(const void *binary, size_t size) {
+  compiled = binary ? binary : first_binary;
+  compiled_size = binary ? size : sizeof first_binary;
+}
+
+const char *fake_opencl_built(const void **binary, size_t *size) {
+  *binary = last_built->binary ? last_built->bytes : NULL;
+  *size = last_built->size;
+  return last_built->options;
+}
+
+static fake_object *create_program(const void *binary, size_t size) {
+  fake_object *made = fake_create(PROGRAM);
+  made->bytes = faults_plain_calloc(1, size);
+  made->size = size;
+  memcpy(made->bytes, binary, size);
+  return made;
+}
+
 static cl_program CL_API_CALL fake_CreateProgramWithSource(cl_context context, cl_uint number, const char **sources,
                                                            const size_t *lengths, cl_int *code) {
   FAIL_CREATION_IF_TOLD(CreateProgramWithSource)
   fake_check(context, CONTEXT, "clCreateProgramWithSource");
   if (number != 1 || lengths || !strstr(sources[0], "kernel")) fake_note("clCreateProgramWithSource", "no source");
   *code = CL_SUCCESS;
-  return (cl_program)fake_create(PROGRAM);
+  return (cl_program)create_program(compiled, compiled_size);
 }
-
-static const char binary[] = "a binary of the fake library";
 
 static cl_program CL_API_CALL fake_CreateProgramWithBinary(cl_context context, cl_uint number, const cl_device_id *devices,
                                                            const size_t *sizes, const unsigned char **binaries, cl_int *status,
@@ -195,9 +232,11 @@ static cl_program CL_API_CALL fake_CreateProgramWithBinary(cl_context context, c
   fake_check(context, CONTEXT, "clCreateProgramWithBinary");
   if (number != 1) fake_note("clCreateProgramWithBinary", "not one device");
   fake_check_device(devices[0], "clCreateProgramWithBinary");
-  const bool good = sizes[0] == sizeof binary && memcmp(binaries[0], binary, sizeof binary) == 0;
+  const bool refused = sizes[0] > 0 && binaries[0][sizes[0] - 1] == '!';
+  const bool good =
+      compiled != first_binary ? !refused : sizes[0] == compiled_size && memcmp(binaries[0], compiled, compiled_size) == 0;
   *code = status[0] = good ? CL_SUCCESS : CL_INVALID_BINARY;
-  fake_object *made = good ? fake_create(PROGRAM) : NULL;
+  fake_object *made = good ? create_program(binaries[0], sizes[0]) : NULL;
   if (made) made->binary = true;
   return (cl_program)made;
 }
@@ -213,24 +252,28 @@ static cl_int CL_API_CALL fake_BuildProgram(cl_program program, cl_uint number, 
   if (number != 1 || !strstr(options, "-DKEY_DIM=")) fake_note("clBuildProgram", "not one device, or no options");
   fake_check_device(devices[0], "clBuildProgram");
   const char *work_group = strstr(options, "-DWORK_GROUP=");
-  if (building) building->built = true;
-  if (building && work_group) building->size = strtoul(strchr(work_group, '=') + 1, NULL, 10);
+  if (!building) return CL_INVALID_PROGRAM;
+  if (fake_refused && strstr(options, fake_refused)) return CL_BUILD_PROGRAM_FAILURE;
+  building->built = true;
+  snprintf(building->options, sizeof building->options, "%s", options);
+  if (work_group) building->work_group = strtoul(strchr(work_group, '=') + 1, NULL, 10);
+  last_built = building;
   return CL_SUCCESS;
 }
 
 static cl_int CL_API_CALL fake_GetProgramInfo(cl_program program, cl_program_info what, size_t size, void *to,
                                               size_t *size_ret) {
   FAIL_IF_TOLD(GetProgramInfo);
-  fake_check(program, PROGRAM, "clGetProgramInfo");
+  const fake_object *of = fake_check(program, PROGRAM, "clGetProgramInfo");
+  if (!of) return CL_INVALID_PROGRAM;
   const cl_uint one = 1;
-  const size_t bytes = sizeof binary;
   const void *const handle = &fake_device;
   switch (what) {
   case CL_PROGRAM_NUM_DEVICES: return answer(&one, sizeof one, size, to, size_ret);
   case CL_PROGRAM_DEVICES: return answer(&handle, sizeof handle, size, to, size_ret);
-  case CL_PROGRAM_BINARY_SIZES: return answer(&bytes, sizeof bytes, size, to, size_ret);
+  case CL_PROGRAM_BINARY_SIZES: return answer(&of->size, sizeof of->size, size, to, size_ret);
   case CL_PROGRAM_BINARIES:
-    if (to && *(void **)to) memcpy(*(void **)to, binary, sizeof binary);
+    if (to && *(void **)to) memcpy(*(void **)to, of->bytes, of->size);
     return CL_SUCCESS;
   default: return CL_INVALID_VALUE;
   }
@@ -254,7 +297,7 @@ static cl_kernel CL_API_CALL fake_CreateKernel(cl_program program, const char *n
   *code = CL_SUCCESS;
   fake_object *made = fake_create(KERNEL);
   made->program = program;
-  made->size = of ? of->size : 0;
+  made->work_group = of ? of->work_group : 0;
   snprintf(made->name, sizeof made->name, "%s", name);
   return (cl_kernel)made;
 }
@@ -355,7 +398,7 @@ static cl_int CL_API_CALL fake_EnqueueNDRangeKernel(cl_command_queue queue, cl_k
   fake_check(queue, QUEUE, "clEnqueueNDRangeKernel");
   const fake_object *of = fake_check(kernel, KERNEL, "clEnqueueNDRangeKernel");
   /* sum_du takes any work-group */
-  const bool fits = of && local[0] <= fake_work_group(of->name) && (local[0] == of->size || !strcmp(of->name, "sum_du"));
+  const bool fits = of && local[0] <= fake_work_group(of->name) && (local[0] == of->work_group || !strcmp(of->name, "sum_du"));
   if (dimensions != 1 || offset || !local[0] || !fits || !global[0] || global[0] % local[0])
     fake_note("clEnqueueNDRangeKernel", "a strange size");
   return events(queue, waits, wait, event, "clEnqueueNDRangeKernel");

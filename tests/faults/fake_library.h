@@ -17,9 +17,11 @@ typedef struct fake_object {
   fake_kind kind;
   int references; /* 0: released */
   cl_mem_flags flags;
-  size_t size;          /* of a buffer; work-group that a program and its kernels were built for */
-  unsigned char *bytes; /* of a buffer, owned */
+  size_t size;          /* of a buffer or a binary */
+  unsigned char *bytes; /* of a buffer, or the binary of a program; owned */
+  size_t work_group;    /* that a program and its kernels were built for */
   bool built, binary;   /* a program: is built, was made from a binary */
+  char options[256];    /* of a program that is built */
   cl_context context;   /* of a queue, a buffer or an event */
   cl_command_queue_properties properties;
   cl_program program; /* of a kernel */
@@ -58,6 +60,10 @@ void fake_check_blocking(cl_bool blocking, fake_function function);
 
 /* Work-items that a work-group of a kernel may have. */
 size_t fake_work_group(const char *kernel);
+/* 10 * major + minor of an NVIDIA GPU; 0: the device is none. */
+extern int fake_compute_capability;
+/* Builds with this among their options fail; NULL: none does. */
+extern const char *fake_refused;
 /* The place of the text that is to be another, from 1 on; 0: none. */
 extern int fake_changed_text;
 

@@ -20,7 +20,8 @@ static long allocations; /* before */
 cl_int fake_code = CL_DEVICE_NOT_AVAILABLE;
 static const char *small_kernels = "";
 static size_t small_work_group = 1024;
-int fake_changed_text;
+int fake_changed_text, fake_compute_capability;
+const char *fake_refused;
 
 void fake_opencl_set_code(cl_int code) {
   fake_code = code;
@@ -37,6 +38,14 @@ size_t fake_work_group(const char *kernel) {
 
 void fake_opencl_set_text(int which) {
   fake_changed_text = which;
+}
+
+void fake_opencl_set_compute_capability(int capability) {
+  fake_compute_capability = capability;
+}
+
+void fake_opencl_refuse_builds(const char *option) {
+  fake_refused = option;
 }
 
 void fake_opencl_begin_enqueueing(void) {

@@ -17,8 +17,21 @@ rwkv6_opencl_function fake_opencl_lookup(void *user, const char *name);
 /* What a call that is made to fail returns; CL_DEVICE_NOT_AVAILABLE at first. */
 void fake_opencl_set_code(cl_int code);
 
+/* What programs are compiled to from here on; the caller's, to be kept until it is another. NULL: what it was at first.
+ * Programs can be made from that binary only, or, while it is not the first, from any that does not end in "!". */
+void fake_opencl_set_binary(const void *binary, size_t size);
+
+/* Of the last program that was built, while it lives: its options, and the binary that it was made from (NULL: from source). */
+const char *fake_opencl_built(const void **binary, size_t *size);
+
 /* CL_KERNEL_WORK_GROUP_SIZE of kernels whose names begin so; others have 1024. */
 void fake_opencl_set_work_group(const char *kernels, size_t work_items);
+
+/* What the device says of itself: 10 * major + minor of an NVIDIA GPU; 0, as at first: it is none. */
+void fake_opencl_set_compute_capability(int capability);
+
+/* Builds with this among their options fail, as a compiler does that does not like the source; NULL, as at first: none does. */
+void fake_opencl_refuse_builds(const char *option);
 
 /* Objects of a caller, made and released without a call of OpenCL: none of it fails. The queue is out of order. Returns the
  * device. */
