@@ -100,6 +100,7 @@ void conform_data_create_images(conform_data *data, bool wide) {
 static double draw_decay(conform_random *random, conform_distribution distribution, int64_t channel) {
   const double ordinary = -log1p(exp(-conform_random_normal(random)));
   const double choice = conform_random_uniform(random);
+  const double slow = -pow(10, -1 - 3 * fmod(0.618 * (double)channel, 1)) * (0.5 + choice); /* neighbours far apart */
   switch (distribution) {
   case CONFORM_WEAK: return -1e-5 * (0.5 + choice);
   case CONFORM_STRONG:
@@ -115,7 +116,8 @@ static double draw_decay(conform_random *random, conform_distribution distributi
   case CONFORM_DENORMAL:
     if (channel % 2 && choice < 0.3) return conform_random_between(random, -100, -80);
     return conform_random_between(random, -48, -44);
-  case CONFORM_SLOW: return -pow(10, -1 - 3 * fmod(0.618 * (double)channel, 1)) * (0.5 + choice); /* neighbours far apart */
+  case CONFORM_SLOW: return slow;
+  case CONFORM_RARE: return choice < 0.0002 ? -20000 : slow;
   case CONFORM_ORDINARY:
   case CONFORM_DISTRIBUTIONS: break;
   }
