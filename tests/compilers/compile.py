@@ -15,6 +15,9 @@ NATIVE = ["-Dnative_%s=%s" % (name, name) for name in ("exp", "exp2", "exp10", "
 # clang-15 knows no newer NVIDIA GPU; ptxas makes code for any from this.
 NEWEST = "sm_80"
 
+# Before instructions that no compiler but ptxas knows (src/opencl/retarget.h).
+HIDDEN = "//@"
+
 DEVICE_LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu/amdgcn/bitcode")
 # Newer GPUs than rocm-device-libs knows, and the ones they stand closest to: those files say no more than which instructions there are.
 NEWER = {"942": "940", "1100": "1030"}
@@ -119,17 +122,37 @@ def assemble(target, source):
     errors = [line for line in done.stdout.splitlines() if line.startswith(("ptxas error", "ptxas fatal", "ptxas /"))]
     if done.returncode != 0 and not (errors and all("uses too much shared data" in line for line in errors)):
         raise Refused("%s\n%s" % (shlex.join(command), done.stdout[-4000:]))
+    refuse_serialized(done.stdout)
     return done.stdout
+
+
+def refuse_serialized(said):
+    """ptxas may have products of matrix units wait for each other, which costs half the speed, and only mentions it."""
+    found = [line for line in said.splitlines() if "instructions are serialized" in line]
+    if found:
+        raise Refused("\n".join(found))
+
+
+def show(ptx):
+    """What src/opencl/retarget.c does to the driver's PTX, and the version that the target needs, which the driver's has."""
+    ptx = re.sub(r"^\.target sm_\d+", ".target sm_90a", ptx, count=1, flags=re.MULTILINE)
+    return re.sub(r"^\.version .*", ".version 8.0", ptx, count=1, flags=re.MULTILINE).replace(HIDDEN, "")
 
 
 def nvidia(target, source, options, work):
     """Spills are bytes stored; scratch is the stack frame of a work-item. Without CUDA: whether it compiles, and no figures."""
     output = work / "kernels.ptx"
+    hides = HIDDEN in source.read_text()
+    # NVIDIA's compiler makes one function of such a kernel, as products must not cross the boundaries of functions.
+    inline = ["-mllvm", "-inline-threshold=1000000"] if hides else []
     run(["clang-15", "-x", "cl", "-target", "nvptx64--nvidiacl", "-Xclang", "-target-cpu", "-Xclang", NEWEST, "-nogpulib", "-Werror",
          "-Xclang", "-finclude-default-header", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", "/usr/lib/clc/nvptx64--nvidiacl.bc",
-         "-O3", "-S", "-o", str(output)] + NATIVE + shlex.split(options) + [str(source)])
+         "-O3", "-S", "-o", str(output)] + inline + NATIVE + shlex.split(options) + [str(source)])
     if not ptxas():
         return {}
+    if hides:
+        output.write_text(show(output.read_text()))
+        target = "sm_90a"
     said = assemble(target, output)
     kernels = {}
     for part in said.split("Compiling entry function '")[1:]:
@@ -145,15 +168,27 @@ def nvidia(target, source, options, work):
 
 def compile_for(target, source, options, work):
     """{kernel: figures in the order of FIELDS}."""
-    vendor = nvidia if target.startswith("sm_") else amd if target.startswith("gfx") else intel
-    return vendor(target, source, options, work)
+    return {"Intel": intel, "AMD": amd, "NVIDIA": nvidia}[vendor_of(target)](target, source, options, work)
 
 
-def versions():
-    """A line for each compiler, for the head of the table and for what has been compiled before."""
-    said = ["Intel: ocloc %s, igc %s" % tuple(
-        run(["dpkg-query", "-W", "-f", "${Version}", package]) for package in ("intel-opencl-icd", "libigc1"))]
-    said.append("AMD: " + run(["clang-19", "--version"]).splitlines()[0])
+def vendor_of(target):
+    return "NVIDIA" if target.startswith("sm_") else "AMD" if target.startswith("gfx") else "Intel"
+
+
+def intel_version():
+    return "ocloc %s, igc %s" % tuple(
+        run(["dpkg-query", "-W", "-f", "${Version}", package]) for package in ("intel-opencl-icd", "libigc1"))
+
+
+def amd_version():
+    return run(["clang-19", "--version"]).splitlines()[0]
+
+
+def nvidia_version():
     assembler = run([ptxas(), "--version"]).split("release ")[1].split(",")[0] if ptxas() else "none"
-    said.append("NVIDIA: %s, ptxas %s" % (run(["clang-15", "--version"]).splitlines()[0], assembler))
-    return said
+    return "%s, ptxas %s" % (run(["clang-15", "--version"]).splitlines()[0], assembler)
+
+
+def version(vendor):
+    """Of its compiler, for the head of the table and for what has been compiled before."""
+    return {"Intel": intel_version, "AMD": amd_version, "NVIDIA": nvidia_version}[vendor]()

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,12 +61,16 @@ def rows_of(program, found):
         yield key, tuple(found[kernel])
 
 
+def versions_of(targets):
+    """{vendor: version of its compiler}, of those vendors alone: not every machine has all compilers."""
+    return {vendor: compile.version(vendor) for vendor in sorted({compile.vendor_of(target) for target in targets})}
+
+
 def measure(programs, work, targets):
     """({key: figures}, [failures], {targets for which something did not compile})"""
     known = work / "known"
     known.mkdir(parents=True, exist_ok=True)
-    script = pathlib.Path(compile.__file__).read_text()
-    compilers = "\n".join(compile.versions() + [script])
+    compilers = "\n".join([*versions_of(targets).values(), pathlib.Path(compile.__file__).read_text()])
     listed = [program for target in targets for program in list_programs(programs, target, work)]
     rows, failures, broken = {}, [], set()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -89,13 +94,20 @@ def read_table(path):
     return {tuple(line[:width]): tuple(int(word) for word in line[width:]) for line in lines[1:]}
 
 
-def write_table(path, rows):
+def versions_in(path):
+    """{vendor: version} as the head of the table has them"""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = (re.match(r"# (Intel|AMD|NVIDIA): (.*)", line) for line in lines)
+    return dict(match.groups() for match in found if match)  # the last of a vendor
+
+
+def write_table(path, rows, versions):
     with open(path, "w") as out:
         out.write("# What each kernel takes on GPUs that are not here. Made by: sh tests/compilers/run.sh --accept\n")
         out.write("# registers: of a work-item (Intel: of a thread of `width` work-items). spills: Intel: instructions; AMD: vector registers;\n"
                   "# NVIDIA: bytes. local: bytes a work-group. scratch: bytes a work-item (Intel: a thread). NVIDIA: not its own compiler.\n")
-        for line in compile.versions():
-            out.write("# %s\n" % line)
+        for vendor in ("Intel", "AMD", "NVIDIA"):
+            out.write("# %s: %s\n" % (vendor, versions.get(vendor, "none")))
         out.write("\t".join(KEY + compile.FIELDS) + "\n")
         for key in sorted(rows):
             out.write("\t".join(key + tuple(str(figure) for figure in rows[key])) + "\n")
@@ -138,7 +150,7 @@ def main():
     rows, failures, broken = measure(programs, work, targets)
     table = read_table(path)
     if "--accept" in sys.argv and not failures:
-        write_table(path, accepted(rows, table))
+        write_table(path, accepted(rows, table), {**versions_in(path), **versions_of(targets)})
         print("%s: %d kernels" % (path, len(rows)))
         return 0
     more, good, changed = compare(rows, table, broken)

@@ -11,14 +11,35 @@ cd "$(dirname -- "$0")/../.." || exit 1
 . ./tests/setup/packages.sh
 work=${RWKV6_TEST_WORK:-$PWD/build-tests}/compilers
 
+targets=
+for word; do [ "$word" = --accept ] || targets="$targets $word"; done
+
+# targeted PATTERN...: whether targets of such names are compiled for.
+targeted() {
+  [ -n "$targets" ] || return 0
+  for target in $targets; do
+    for pattern; do
+      # shellcheck disable=SC2254 # a pattern
+      case $target in $pattern) return 0 ;; esac
+    done
+  done
+  return 1
+}
+
 needed() {
   needed_to_build
   need libcmocka-dev has_header cmocka.h
-  need intel-opencl-icd command -v ocloc
-  need clang-19 command -v clang-19
-  need rocm-device-libs test -e /usr/lib/x86_64-linux-gnu/amdgcn/bitcode/ocml.bc
-  need clang-15 command -v clang-15
-  need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+  if targeted skl tgllp dg2 pvc; then
+    need intel-opencl-icd command -v ocloc
+  fi
+  if targeted 'gfx*'; then
+    need clang-19 command -v clang-19
+    need rocm-device-libs test -e /usr/lib/x86_64-linux-gnu/amdgcn/bitcode/ocml.bc
+  fi
+  if targeted 'sm_*'; then
+    need clang-15 command -v clang-15
+    need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+  fi
 }
 
 require needed

@@ -26,8 +26,10 @@ class Table(unittest.TestCase):
         self.assertEqual(kept, {**rows, key("sm_80"): table[key("sm_80")], key("sm_90"): table[key("sm_90")]})
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "table.tsv"
-            resources.write_table(path, kept)
+            versions = {"Intel": "1", "AMD": "2, 3", "NVIDIA": "4"}
+            resources.write_table(path, kept, versions)
             self.assertEqual(resources.read_table(path), kept)
+            self.assertEqual(resources.versions_in(path), versions)
 
     def test_new_spills_and_scratch_fail(self):
         for worse in ("spills", "scratch"):
@@ -42,6 +44,19 @@ class Table(unittest.TestCase):
         self.assertEqual(len(resources.compare(rows, {**rows, key("dg2", "gone"): figures()}, set())[0]), 1)
         # Without a compiler for it nothing is said of a target.
         self.assertEqual(resources.compare(rows, {**rows, key("sm_80"): figures()}, set())[0], [])
+
+
+class Hidden(unittest.TestCase):
+    def test_instructions_are_shown(self):
+        ptx = "// .target sm_80\n.version 7.5\n.target sm_80, x\n\t//@wgmma.a;\n\t// .version\n.target sm_80\n"
+        shown = "// .target sm_80\n.version 8.0\n.target sm_90a, x\n\twgmma.a;\n\t// .version\n.target sm_80\n"
+        self.assertEqual(compile.show(ptx), shown)
+
+    def test_serialized_products_fail(self):
+        compile.refuse_serialized("ptxas info    : 0 bytes gmem\n")
+        said = "ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to a call"
+        with self.assertRaises(compile.Refused):
+            compile.refuse_serialized("ptxas info    : 0 bytes gmem\n%s\n" % said)
 
 
 sys.exit(0 if unittest.main(exit=False).result.wasSuccessful() else 1)

@@ -27,5 +27,11 @@ case $("$tool" devices | sed -n "s/^${RWKV6_TEST_DEVICE:-all}: //p") in llvmpipe
 check chunk_forward "t=300 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=128"
 check chunk_forward "t=70 n=2 k=64 v=32 dtype=fp32 w=fp32 decay=raw dist=spikes strides=fused"
 check chunk_forward "t=50 k=80 v=48 dtype=fp16 w=fp32 strides=padded memory=device"
+# Products of 128 work-items: chunks with quotients, without, and by turns; whole ones and a rest; aligned rows; segments.
+check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=spikes optional=15 seed=7" emulated_hopper
+check chunk_forward "t=300 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare optional=15 seed=7" emulated_hopper
+check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 memory=host optional=15 seed=7" emulated_hopper
+check chunk_forward "t=192 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=64 seed=7" emulated,emulated_hopper
+check chunk_forward "t=131 n=2 h=3 k=64 v=128 dtype=bf16 w=bf16 decay=raw dist=resets strides=padded seed=7" emulated_hopper
 check chunk_backward "t=520 n=2 k=32 v=32 dtype=bf16 w=bf16 dist=slow optional=15 strides=fused segment=256"
 [ "$checked" -gt 0 ]

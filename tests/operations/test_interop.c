@@ -320,15 +320,14 @@ static void test_pool(void **state) {
   }
 }
 
-/* Kernels for matrix units, which test machines have not: emulated, one small case, the one program for all of it. */
-static void test_emulated(void **state) {
-  (void)state;
-  conform_case test = conform_case_make(20, 16, 16);
+/* Returns on how many devices there is the variant. */
+static int check_emulated(const char *variant, int32_t dim) {
+  int found = 0;
+  conform_case test = conform_case_make(20, dim, dim);
   test.dtype = test.w_dtype = RWKV6_BF16;
   test.sequences = 3;
   test.ragged = true;
   test.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
-  bool found = false;
   for (size_t device = 0; device < devices.count; device++) {
     opencl_objects o;
     opencl_objects_create(&o, devices.device[device], 0);
@@ -337,16 +336,24 @@ static void test_emulated(void **state) {
     rwkv6_device_emulate_engines(o.device, true);
     const size_t count = conform_variants(devices.device[device], &test, RWKV6_FORWARD, RWKV6_MODE_CHUNK, variants);
     for (size_t i = 0; i < count; i++) {
-      if (strcmp(variants[i]->name, "emulated") != 0) continue;
+      if (strcmp(variants[i]->name, variant) != 0) continue;
       const conform_subject subject = test_subject_of(&devices, device, variants[i]);
-      found = true;
+      found++;
       check_variant(&o, &subject, &test);
       check_pool(&o, &subject, &test);
     }
     rwkv6_device_emulate_engines(devices.device[device], false);
     opencl_objects_destroy(&o);
   }
-  assert_true(found); /* a device with little local memory may have none */
+  return found;
+}
+
+/* Kernels for matrix units, which test machines have not: emulated, one small case, the one program for all of it. A device
+ * with little local memory may have none. */
+static void test_emulated(void **state) {
+  (void)state;
+  assert_true(check_emulated("emulated", 16) > 0);
+  check_emulated("emulated_hopper", 64);
 }
 
 /* zero, fork, save and load, between events on an out-of-order queue where there is one. */

@@ -122,6 +122,28 @@ static void test_weak_decay(void **state) {
   check(&test, true);
 }
 
+/*
+ * Segments are joined 8 at a time: one more, two batches and one more, four and some. Those of forward are of 128 tokens, those
+ * of backward of 256; with decays that differ by channel and leave something of a state until it gets there.
+ */
+static void test_many_segments(void **state) {
+  (void)state;
+  static const int64_t lengths[] = {1152, 2304, 4352};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    conform_case test = conform_case_make(lengths[i], 24, 20);
+    test.distribution = CONFORM_SLOW;
+    test.segment_length = 1;
+    check(&test, true);
+    test.reverse = true;
+    test.optional = 0;
+    check(&test, true);
+    test.optional = CONFORM_ALL_OPTIONAL;
+    test.sequences = 3;
+    test.ragged = true;
+    check(&test, true);
+  }
+}
+
 /* Left to the library: one sequence on a device of many units is split, a batch that fills it is not. */
 static void test_automatic_segments(void **state) {
   (void)state;
@@ -170,6 +192,7 @@ int main(void) {
       cmocka_unit_test(test_chunks_of_1),
       cmocka_unit_test(test_chunks_of_7),
       cmocka_unit_test(test_weak_decay),
+      cmocka_unit_test(test_many_segments),
       cmocka_unit_test_teardown(test_automatic_segments, restore_units),
   };
   const int failed = cmocka_run_group_tests_name("segments", tests, NULL, NULL);
