@@ -13,7 +13,7 @@
  *
  *     r~ = r c     o = r~ S + A v     S = D S + k^^T v
  *
- * with with decays c since the beginning of the chunk, and those until its end in k^.
+ * with decays c since the beginning of the chunk, and those until its end in k^.
  *
  * r~, k / c and S are in tf32 where outputs are made of them; for S itself k / c, and for o also A, are sums of two numbers in
  * bf16, upper and lower. v is one number.
