@@ -43,21 +43,22 @@ static inline void show_state(const state_t *x, const tiles_t *tiles, const plac
  * too. */
 #define MODERATE -25.0f
 
-/* The last row has the sums of all 16 tokens. Returns whether they are moderate. */
+/* The last row has the sums of all 16 tokens. Returns whether they are moderate: NaN is not, nor are decays that make more of a
+ * state. */
 static inline bool store_sums(const tokens_t *through, const tiles_t *tiles, const place_t *p) {
   local float2 *to = (local float2 *)(sums_of(tiles, p->engine.warp) + p->engine.pair * SUMS_STRIDE);
-  float least = 0.0f;
+  bool moderate = true;
   UNROLL for (int n = 0; n < 8; n++) {
     const float first = through->at[n][2], second = through->at[n][3];
     if (p->engine.row == 7) to[n] = (float2)(first, second);
-    least = fmin(least, fmin(first, second));
+    moderate &= (fabs(first) <= -MODERATE) & (fabs(second) <= -MODERATE);
   }
-  return p->engine.row != 7 || least >= MODERATE;
+  return p->engine.row != 7 || moderate;
 }
 
 /*
  * e^x of four numbers, one near 1 rounded once, to nearest (decay.h): 1 + the series of e^x - 1, whose next term is under
- * 2^-29.
+ * 2^-27.
  */
 static inline void whole_decays(float x[4]) {
   float far[4];
@@ -65,7 +66,7 @@ static inline void whole_decays(float x[4]) {
   engine_ready(far); /* and not in branches */
   UNROLL for (int q = 0; q < 4; q++) {
     const float more = fma(x[q], fma(x[q], fma(x[q], fma(x[q], 0x1.111112p-7f, 0x1.555556p-5f), 0x1.555556p-3f), 0.5f), 1.0f);
-    x[q] = select(far[q], fma(x[q], more, 1.0f), x[q] > -0.125f);
+    x[q] = select(far[q], fma(x[q], more, 1.0f), fabs(x[q]) < 0.125f);
   }
 }
 

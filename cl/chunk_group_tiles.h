@@ -37,8 +37,9 @@
 #define AT_SUMS (AT_ROWS + 2 * 4 * TILE)
 #define AT_BONUS (AT_SUMS + SUMS)
 #define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
+/* k / c in tf32: [CHUNK][32 key channels], twice */
 #define AT_KEYS ((AT_ONES + (2 * 32 + 1) * 16 + 1023) / 1024 * 1024)
-#define AT_STATE (AT_KEYS + 2 * TILE)
+#define AT_STATE (AT_KEYS + 2 * TILE) /* of S before the chunk, or D' S, in tf32: [COLUMNS][32 key channels], twice */
 #define LOCAL_BYTES_OF_STATES AT_KEYS
 #define LOCAL_BYTES (AT_STATE + 2 * TILE)
 
@@ -58,11 +59,6 @@ enum { ROWS_R, ROWS_V, ROWS_K, ROWS_W, ROWS_OUT = ROWS_R, ROWS_UPPER = ROWS_K, R
 static inline int offset_of(int n, int which) {
   return AT_ROWS + (4 * (n & 1) + which) * TILE;
 }
-
-/* k / c in tf32, key channels 32 part to 32 part + 31: [CHUNK][32]. S before the chunk, or D' S, the same channels:
- * [COLUMNS][32]. */
-#define AT_KEYS_OF(part) (AT_KEYS + (part)*TILE)
-#define AT_STATE_OF(part) (AT_STATE + (part)*TILE)
 
 /* [4 pairs][SUMS_STRIDE]: sums of the logarithms of a sub-group's tokens, two of each octet of channels for each pair */
 static inline local float *sums_of(const tiles_t *tiles, int warp) {

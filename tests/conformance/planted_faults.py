@@ -275,7 +275,7 @@ FAULTS += [
      QUOTIENTS),
     ("late decays left out of a stored state", "chunk_group_state", "x->at[q] * x->late[q / 2 & 1];", "x->at[q];", "chunk_forward",
      GROUPS_SEGMENTS),
-    ("series taken for decays far from 1", "chunk_group_state", "x[q] > -0.125f", "x[q] > -4.0f", "chunk_forward", GROUPS_SEGMENTS),
+    ("series taken for decays far from 1", "chunk_group_state", "fabs(x[q]) < 0.125f", "fabs(x[q]) < 4.0f", "chunk_forward", GROUPS_SEGMENTS),
     ("state decayed by the channels of the first sub-group", "chunk_group_state", "SUMS_STRIDE + 4 * p->engine.warp +", "SUMS_STRIDE +",
      "chunk_forward", GROUPS_SEGMENTS),
     ("second half of a chunk decayed by its first", "chunk_group_state", "late[0] = x[2], late[1] = x[3];",
