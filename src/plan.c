@@ -84,7 +84,10 @@ static rwkv6_status create_variant(rwkv6_plan *plan, rwkv6_mode mode, const char
     status = plan->variant->create(plan, &failure);
     if (!status) return RWKV6_OK;
     plan->variant = NULL; /* it has cleaned up after itself */
-    if (status != RWKV6_BUILD_FAILED || name) return rwkv6_fail_as(error, &failure);
+    if (status != RWKV6_BUILD_FAILED || name) {
+      rwkv6_fail_as(error, &failure);
+      return status;
+    }
     rwkv6_device_log(plan->device, RWKV6_LOG_WARNING, "variant %s does not compile here and is passed over",
                      infos[chosen].name);
     infos[chosen].accepts = false;

@@ -55,7 +55,7 @@ static rwkv6_status build_object(const rwkv6_device *device, const request *want
 }
 
 /* In place of a built program, the same with what the driver does not compile. */
-static rwkv6_status retarget(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+static rwkv6_status build_shown(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
   const rwkv6_cl_device *d = device->cl;
   unsigned char *binary;
   size_t size;
@@ -68,9 +68,17 @@ static rwkv6_status retarget(const rwkv6_device *device, const request *want, rw
   free(binary);
   if (code == CL_SUCCESS) return build_object(device, want, made, error);
   made->program = NULL;
-  if (code == CL_INVALID_BINARY)
-    return rwkv6_fail(error, RWKV6_BUILD_FAILED, "the driver does not take back its PTX of %s for another target", made->name);
   return rwkv6_cl_fail(error, code, "clCreateProgramWithBinary");
+}
+
+/* A driver that gives no binary or does not take it back cannot compile such a program; that is no fault of the device. */
+static rwkv6_status retarget(const rwkv6_device *device, const request *want, rwkv6_cl_program *made, rwkv6_error *error) {
+  rwkv6_error why = RWKV6_ERROR_INIT;
+  rwkv6_status status = build_shown(device, want, made, &why);
+  if (!status) return RWKV6_OK;
+  if (status == RWKV6_DEVICE_ERROR) why.status = status = RWKV6_BUILD_FAILED;
+  rwkv6_fail_as(error, &why);
+  return status;
 }
 
 static rwkv6_status compile(const rwkv6_device *device, const request *want, const char *source, rwkv6_cl_program *made,
