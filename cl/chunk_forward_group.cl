@@ -18,19 +18,6 @@
  * r~, k / c and S are in tf32 where outputs are made of them; for S itself k / c, and for o also A, are sums of two numbers in
  * bf16, upper and lower. v is one number.
  */
-#ifndef KEY_DIM /* 64 */
-#define KEY_DIM 64
-#endif
-#ifndef VALUE_DIM /* a multiple of 64 */
-#define VALUE_DIM 64
-#endif
-#ifndef DTYPE /* bf16, for w too */
-#define DTYPE bf16
-#endif
-#ifndef W_DTYPE
-#define W_DTYPE bf16
-#endif
-
 #include "chunk_group_exact.h"
 #include "chunk_group_state.h"
 

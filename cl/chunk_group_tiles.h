@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel of chunk_forward_group.cl keeps where: tiles in local memory, rows in registers, the state in accumulators.
- * Included after the defines of that file.
+ * What the kernels of chunk_forward_group.cl and chunk_states_group.cl keep where: tiles in local memory, rows in registers.
  *
  * A work-item has of tokens `row` and `row + 8` of its sub-group's 16 the channels 8 n + 2 pair and 8 n + 2 pair + 1, as
  * accumulators have them. In products in tf32 these count as key channels 8 n + pair and 8 n + pair + 4, which is where their
@@ -9,6 +8,25 @@
  */
 #ifndef CHUNK_GROUP_TILES_H
 #define CHUNK_GROUP_TILES_H
+
+#ifndef KEY_DIM /* 64 */
+#define KEY_DIM 64
+#endif
+#ifndef VALUE_DIM /* a multiple of 64 */
+#define VALUE_DIM 64
+#endif
+#ifndef DTYPE /* bf16, for w too */
+#define DTYPE bf16
+#endif
+#ifndef W_DTYPE
+#define W_DTYPE bf16
+#endif
+#ifndef WORK_GROUP /* work-items: no other number */
+#define WORK_GROUP 128
+#endif
+#ifndef SPAN /* steps between checkpoints of chunk_states */
+#define SPAN 64
+#endif
 
 #include "decay.h"
 #include "storage.h"

@@ -7,25 +7,6 @@
  *
  * with the decays D of a chunk, and in k^ those from after a token until its end. Nothing is divided, so every decay is exact.
  */
-#ifndef KEY_DIM /* 64 */
-#define KEY_DIM 64
-#endif
-#ifndef VALUE_DIM /* a multiple of 64 */
-#define VALUE_DIM 64
-#endif
-#ifndef DTYPE /* bf16, for w too */
-#define DTYPE bf16
-#endif
-#ifndef W_DTYPE
-#define W_DTYPE bf16
-#endif
-#ifndef WORK_GROUP
-#define WORK_GROUP 128
-#endif
-#ifndef SPAN /* tokens between checkpoints */
-#define SPAN 64
-#endif
-
 #include "chunk_group_state.h"
 #include "chunk_scan.h"
 

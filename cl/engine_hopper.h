@@ -23,9 +23,7 @@
 #define ENGINE_SLACK 0       /* bytes of local memory to align the rest */
 #define ENGINE_INDEPENDENT 1 /* groups and sub-groups need not reach the same barriers */
 
-#ifndef HIDDEN
 #define HIDDEN "//@"
-#endif
 
 /* x, of which compilers know nothing: what follows from it is found anew, not kept in registers for later. */
 static inline int engine_fresh(int x) {
@@ -35,8 +33,7 @@ static inline int engine_fresh(int x) {
 
 typedef struct engine_t {
   int lane, row, pair, warp;
-  int rows,
-      columns; /* bytes from the beginning of a tile to where this work-item's 16 bytes of engine_load_rows and _columns are */
+  int rows, columns; /* bytes from the beginning of rows to this work-item's 16 for engine_load_rows, engine_load_columns */
 } engine_t;
 
 static inline void engine_begin(engine_t *e, int item, local uint *exchange) {
