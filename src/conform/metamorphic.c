@@ -22,12 +22,14 @@ static bool doubles_exactly(double value, rwkv6_dtype dtype) {
 
 /*
  * Products of 16-bit numbers are exact in fp32, so that their sums often lie halfway between two numbers. Then a term that
- * underflows decides, and it may do so only if it is not doubled. Strong decays do this to some elements, one unit each, which is
- * up to 2 unit roundoffs of the sum. What a sum is multiplied by at last (a decay, the scale) rounds both results: 2 more.
+ * underflows decides, and it may do so only if it is not doubled. Strong decays do this to some elements, one unit each, which
+ * is up to 2 unit roundoffs of the sum. What a sum is multiplied by at last (dw: a decay; o, dr: the scale) rounds both
+ * results: 2 more (docs/numerics.md, "Two results").
  */
 static bool may_be_tie(const conform_data *to, rwkv6_tensor_id id, double expected, double got) {
+  const bool multiplied = id == RWKV6_TENSOR_DW || id == RWKV6_TENSOR_O || id == RWKV6_TENSOR_DR;
   return to->resolved.dtype != RWKV6_FP32 &&
-         fabs(got - expected) <= 4.01 * conform_unit_roundoff(to->image[id].dtype) * fabs(expected);
+         fabs(got - expected) <= (multiplied ? 4.01 : 2.01) * conform_unit_roundoff(to->image[id].dtype) * fabs(expected);
 }
 
 /* Outputs of changed data are the first outputs, moved and multiplied as `change` says. */
