@@ -125,12 +125,10 @@ recurrent_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *
 
   const index_t group = first_group + (index_t)get_group_id(0);
   const index_t heads = BATCH_HEADS(batch);
-  const index_t unit_head = group / TILES;
-  const int tile = (int)(group - unit_head * TILES);
   unit_t unit[1];
-  find_unit(unit, units, batch, unit_head / heads);
+  index_t head;
+  const int tile = (int)find_head(unit, &head, units, batch, group, TILES);
   const bool present = find_state(unit, slots, slots_at, batch);
-  const index_t head = unit_head - unit->number * heads;
   const bool reverse = BATCH_REVERSE(batch) != (dual != 0);
   const index_t end = min(unit->length, (index_t)last_step);
   /* Sequences that ended in an earlier launch are done. Empty ones belong to the first launch, which copies their state. */

@@ -11,8 +11,10 @@
 /*
  * What holds for the whole batch: (length, segment length, segments, checkpoints of a full segment, checkpoints of a sequence,
  * heads, reverse, slots of the pool or 1). The first five are for batches of equal lengths; a ragged batch has a table with
- * one row a unit: (first token, tokens, sequence, 1 if first + 2 if last of its sequence, first checkpoint, carry, and, of the
- * sequence that has the number of the row, its first and its last unit).
+ * one row a unit: (first token, tokens, sequence, 1 if first + 2 if last of its sequence + 4 x the unit whose turn it is when
+ * work-groups come to the number of the row, first checkpoint, carry, and, of the sequence that has the number of the row, its
+ * first and its last unit). Turns are longest first: a device takes up work-groups by their numbers, and one that begins late
+ * is to be short.
  */
 typedef long8 batch_t;
 
@@ -57,16 +59,21 @@ static inline void find_unit(unit_t *unit, global const long8 *table, batch_t ba
   }
 }
 
+/* The unit whose turn it is. */
+static inline index_t unit_in_turn(global const long8 *table, index_t turn) {
+  return table ? (index_t)(table[turn].s3 >> 2) : turn;
+}
+
 /*
- * The unit and the head that a work-group works at, of groups that are numbered by unit, head and tile; returns its tile, of
+ * The unit and the head that a work-group works at, of groups that are numbered by turn, head and tile; returns its tile, of
  * `tiles` in a head.
  */
 static inline index_t find_head(unit_t *unit, index_t *head, global const long8 *table, batch_t batch, index_t group,
                                 int tiles) {
-  const index_t unit_head = group / tiles;
-  find_unit(unit, table, batch, unit_head / BATCH_HEADS(batch));
-  *head = unit_head - unit->number * BATCH_HEADS(batch);
-  return group - unit_head * tiles;
+  const index_t turn_head = group / tiles, turn = turn_head / BATCH_HEADS(batch);
+  find_unit(unit, table, batch, unit_in_turn(table, turn));
+  *head = turn_head - turn * BATCH_HEADS(batch);
+  return group - turn_head * tiles;
 }
 
 /*

@@ -57,12 +57,41 @@ static void add_sequence(const rwkv6_problem *problem, int64_t n, rwkv6_cl_segme
   }
 }
 
+typedef struct turn {
+  int64_t length, unit;
+} turn;
+
+/* Longest first, else in order. */
+static int compare_turns(const void *a, const void *b) {
+  const turn *x = a, *y = b;
+  if (x->length != y->length) return x->length < y->length ? 1 : -1;
+  return (x->unit > y->unit) - (x->unit < y->unit);
+}
+
+static rwkv6_status set_turns(unit_row *rows, size_t count, rwkv6_error *error) {
+  turn *turns = rwkv6_alloc(count, sizeof *turns, "the turns of units", error);
+  if (!turns) return RWKV6_OUT_OF_MEMORY;
+  for (size_t i = 0; i < count; i++) {
+    turns[i].length = rows[i].s[1];
+    turns[i].unit = (int64_t)i;
+  }
+  qsort(turns, count, sizeof *turns, compare_turns);
+  for (size_t i = 0; i < count; i++) rows[i].s[3] += 4 * turns[i].unit;
+  free(turns);
+  return RWKV6_OK;
+}
+
 static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *problem, rwkv6_cl_segments segments,
                                int64_t span, int64_t window_steps, rwkv6_cl_units *units, rwkv6_error *error) {
   const size_t count = (size_t)rwkv6_cl_units_count(problem, segments);
   unit_row *rows = rwkv6_alloc(count, sizeof *rows, "the table of units", error);
   if (!rows) return RWKV6_OUT_OF_MEMORY;
   for (int64_t n = 0; n < problem->sequences; n++) add_sequence(problem, n, segments, span, window_steps, rows, units);
+  const rwkv6_status status = set_turns(rows, count, error);
+  if (status) {
+    free(rows);
+    return status;
+  }
   cl_int code;
   units->table = device->cl->cl->CreateBuffer(device->cl->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                                               count * sizeof *rows, rows, &code);
