@@ -3,8 +3,10 @@
  * Chunk forward by products of 128 work-items: chunk_forward.cl's kernel, arguments and formulas (docs/algorithm.md, "Chunk
  * mode" and "Exact and factored decays"), for any engine that has the functions of engine_hopper.h. bf16 only. in_scale is 1.
  *
- * A work-group owns COLUMNS value channels of one head of one unit and goes once over its tokens, CHUNK at a time. A sub-group
- * makes r~, keys and A of 16 tokens, and keeps 16 of 64 key channels of S:
+ * A work-group owns COLUMNS value channels of one head of one unit and goes once over its tokens, CHUNK at a time. A group has
+ * 64 key channels and makes their share in A and o; where there are two, the first gives its share in o to the second, which
+ * is somewhat behind, so that one has the matrix units while the other prepares. A sub-group makes r~, keys and A of 16 tokens,
+ * and keeps 16 of its group's key channels of S:
  *
  *     r~ = r c     A = r~ (k / c)^T, below the diagonal     o = r~ D' S + A v     S = D'' (D' S + (k / c)^T v)
  *
@@ -18,15 +20,15 @@
  * r~, k / c and S are in tf32 where outputs are made of them; for S itself k / c, and for o also A, are sums of two numbers in
  * bf16, upper and lower. v is one number.
  */
+#define OUTPUTS
 #include "chunk_group_exact.h"
 #include "chunk_group_state.h"
+#include "chunk_group_walk.h"
 
 /* What a work-item keeps from chunk to chunk. */
 typedef struct keep_t {
   state_t state;
-  walker_t walk_r, walk_k, walk_w, walk_v;
-  global uchar *output; /* where its part of the next chunk of o goes */
-  int output_stride;
+  walkers_t walkers;
   float scale; /* of r, positive */
   uint sign;   /* of r: what flips it */
 } keep_t;
@@ -39,33 +41,46 @@ static inline void open_tokens(tokens_t *r) {
   engine_open();
 }
 
-/* C = r~ B^T, of two tiles of B `offset` bytes behind the first: keys or the state. */
-static inline void multiply(float C[32], const tokens_t *r, const tiles_t *tiles, int offset, const place_t *p) {
+/* C = r~ B^T, or, `more`, C += r~ B^T, of two tiles of B `offset` bytes behind the first: keys or the state. */
+static inline void multiply(float C[32], const tokens_t *r, const tiles_t *tiles, int offset, bool more, const place_t *p) {
   UNROLL for (int n = 0; n < 8; n++) {
     uint a[4];
     tokens_of(a, r, n);
-    if (n == 0)
+    if (n == 0 && !more)
       engine_group_multiply_tf32(C, a, tiles->base, offset, 0, 0, &p->engine);
     else
       engine_group_multiply_tf32(C, a, tiles->base, offset + n / 4 * TILE, n & 3, 1, &p->engine);
   }
+}
+
+/* out += r~ S; where there is one group, out is nothing before. */
+static inline void multiply_state(float out[PARTS][32], const tokens_t *r, const tiles_t *tiles, const place_t *p) {
+  UNROLL for (int j = 0; j < PARTS; j++) multiply(out[j], r, tiles, AT_STATE + 2 * TILE * j, PARTS > 1, p);
   engine_close();
 }
 
+static inline void split_pairs(split_t *parts, const float A[32]) {
+  UNROLL for (int i = 0; i < 8; i++) split_octet(parts, A + 4 * i, i);
+}
+
 /* out += A v */
-static inline void multiply_values(float out[32], const float A[32], const tiles_t *tiles, int n, const place_t *p) {
-  const int v = offset_of(n, ROWS_V);
-  split_t parts;
-  UNROLL for (int i = 0; i < 8; i++) split_octet(&parts, A + 4 * i, i);
+static inline void multiply_values(float out[PARTS][32], const split_t *A, const tiles_t *tiles, int n, const place_t *p) {
   engine_open();
   UNROLL for (int step = 0; step < 4; step++) {
     uint x[4], y[4];
-    operand_of(x, parts.upper, step);
-    operand_of(y, parts.lower, step);
-    engine_group_multiply(out, x, tiles->base, v, step, &p->engine);
-    engine_group_multiply(out, y, tiles->base, v, step, &p->engine);
+    operand_of(x, A->upper, step);
+    operand_of(y, A->lower, step);
+    UNROLL for (int j = 0; j < PARTS; j++) {
+      engine_group_multiply(out[j], x, tiles->all, offset_of_values(n, j), step, &p->engine);
+      engine_group_multiply(out[j], y, tiles->all, offset_of_values(n, j), step, &p->engine);
+    }
   }
   engine_close();
+}
+
+static inline void finish(float out[PARTS][32], state_t *state) {
+  finish_state(state);
+  UNROLL for (int j = 0; j < PARTS; j++) engine_finish(0, out[j]);
 }
 
 /* sum_ch r_i u k_i of tokens row and row + 8 grows by those of octet n. */
@@ -108,70 +123,144 @@ static inline void mask(float A[32], const float diagonal[2], const place_t *p) 
     mask_of(A, diagonal, 3, p);
 }
 
-/* `count` tokens, to aligned rows. */
-static inline void store_whole_rows(const keep_t *x, local uchar *slots, const place_t *p, int count) {
-  UNROLL for (int i = 0; i < 4; i++) {
-    if (first_token(p) + 4 * i < count)
-      *(global uint4 *)(x->output + (long)x->output_stride * (4 * i)) = *slot_of(slots, ROWS_OUT, i);
+/* The first group's share in o, [64 tokens x COLUMNS] as accumulators have it, is where its state was. */
+static inline local float4 *share_of(const tiles_t *tiles, const place_t *p) {
+  return (local float4 *)(tiles->all + AT_STATE) + p->item;
+}
+
+static inline void give(const tiles_t *tiles, const float out[PARTS][32], const place_t *p) {
+  local float4 *to = share_of(tiles, p);
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int i = 0; i < 8; i++) to[GROUP * (8 * j + i)] = vload4(i, out[j]);
   }
 }
 
-static inline void store_rows(const keep_t *x, local uchar *slots, const place_t *p, int count) {
+/* `more` than there is in out, or instead of it. */
+static inline void take(float out[PARTS][32], const tiles_t *tiles, bool more, const place_t *p) {
+  local const float4 *from = share_of(tiles, p);
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int i = 0; i < 8; i++) {
+      const float4 share = from[GROUP * (8 * j + i)];
+      vstore4(more ? vload4(i, out[j]) + share : share, i, out[j]);
+    }
+  }
+}
+
+/* o of the second group begins with the first group's share. Where groups keep step (an emulation), that is not there yet: then
+ * it is added at the end. */
+static inline void begin_outputs(float out[PARTS][32], const tiles_t *tiles, const place_t *p, int left) {
+  const bool takes = ENGINE_INDEPENDENT && p->part == 1;
+  if (PARTS == 1) return;
+  engine_await(ENGINE_GIVEN, takes);
+  if (takes) {
+    take(out, tiles, false, p);
+  } else {
+    UNROLL for (int j = 0; j < PARTS; j++) {
+      UNROLL for (int i = 0; i < 32; i++) out[j][i] = 0.0f;
+    }
+  }
+  engine_signal(ENGINE_TAKEN, takes && left > CHUNK);
+}
+
+/* `count` tokens, to aligned rows. */
+static inline void store_whole_rows(global uchar *to, int stride, local uchar *slots, int which, const place_t *p, int count) {
+  UNROLL for (int i = 0; i < 4; i++) {
+    if (first_token(p) + 4 * i < count) *(global uint4 *)(to + (long)stride * (4 * i)) = *slot_of(slots, which, i);
+  }
+}
+
+static inline void store_rows(global uchar *to, int stride, local uchar *slots, int which, const place_t *p, int count) {
   ROLL for (int i = 0; i < p->numbers; i++) {
     ENGINE_ROLLED;
-    global ushort *to = (global ushort *)(x->output + 4 * (i / 8) * x->output_stride) + (i & 7);
-    if (first_token(p) + 4 * (i / 8) < count) *to = ((local const ushort *)slot_of(slots, ROWS_OUT, i / 8))[i & 7];
+    global ushort *number = (global ushort *)(to + 4 * (i / 8) * stride) + (i & 7);
+    if (first_token(p) + 4 * (i / 8) < count) *number = ((local const ushort *)slot_of(slots, which, i / 8))[i & 7];
   }
 }
 
 /* o [16 tokens x COLUMNS] of this sub-group, of a chunk with `count` tokens, through local memory for whole rows. */
-static inline void write_outputs(keep_t *x, const float out[32], const tiles_t *tiles, int n, const place_t *p, int count) {
-  UNROLL for (int h = 0; h < 2; h++) {
-    uint pairs[8];
-    UNROLL for (int i = 0; i < 8; i++) pairs[i] = engine_pack_bf16(out[4 * i + 2 * h], out[4 * i + 2 * h + 1]);
-    engine_store_rows(tiles->rows, ROWS_OUT * TILE + 1024 * h, 0, pairs, &p->engine);
-    engine_store_rows(tiles->rows, ROWS_OUT * TILE + 1024 * h, 4, pairs + 4, &p->engine);
+static inline void write_outputs(keep_t *x, const float out[PARTS][32], const tiles_t *tiles, int n, const place_t *p,
+                                 int count) {
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int h = 0; h < 2; h++) {
+      uint pairs[8];
+      UNROLL for (int i = 0; i < 8; i++) pairs[i] = engine_pack_bf16(out[j][4 * i + 2 * h], out[j][4 * i + 2 * h + 1]);
+      UNROLL for (int i = 0; i < 8; i += 4)
+          engine_store_rows(tiles->keys, AT_OUT - AT_KEYS + j * TILE + 1024 * h, i, pairs + i, &p->engine);
+    }
   }
   engine_barrier();
-  if (p->whole)
-    store_whole_rows(x, slots_of(tiles, n, p), p, count);
-  else
-    store_rows(x, slots_of(tiles, n, p), p, count);
-  x->output += (long)x->output_stride * CHUNK;
+  if (p->part != PARTS - 1) return; /* it has come for the barrier */
+  local uchar *slots = slots_of(tiles->base + AT_OUT, p);
+  walker_t to;
+  find_walker(&to, &x->walkers, WALK_O, tiles, n, false, p);
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    if (p->whole)
+      store_whole_rows(to.place + 128 * j, to.stride, slots, j, p, count);
+    else
+      store_rows(to.place + 128 * j, to.stride, slots, j, p, count);
+  }
+  walk_on(&x->walkers, WALK_O, &to);
 }
 
 /* ---- a chunk ---- */
 
-/* Whether all 64 tokens of chunk n, `left` of which or more are there, are for copy_whole_rows. Else what there is of them is
- * copied. */
-static inline bool is_whole(const keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  if (p->whole && left >= CHUNK) return true;
-  if (left > 0) {
-    local uchar *slots = slots_of(tiles, n, p);
-    copy_some_rows(slots, ROWS_W, &x->walk_w, p, left);
-    copy_some_rows(slots, ROWS_R, &x->walk_r, p, left);
-    copy_some_rows(slots, ROWS_K, &x->walk_k, p, left);
-    copy_some_rows(slots, ROWS_V, &x->walk_v, p, left);
-  }
-  return false;
-}
-
 /* Copies are three batches, one for each part of a chunk that waits for them: w; r and k; v. */
 static inline void copy_decays(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
-  copy_whole_rows(slots_of(tiles, n, p), ROWS_W, &x->walk_w, whole);
+  copy_tensor(&x->walkers, WALK_W, tiles->base + offset_of(n, ROWS_W), tiles, n, p, whole);
   engine_commit();
 }
 
 static inline void copy_tokens(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
-  local uchar *slots = slots_of(tiles, n, p);
-  copy_whole_rows(slots, ROWS_R, &x->walk_r, whole);
-  copy_whole_rows(slots, ROWS_K, &x->walk_k, whole);
+  copy_tensor(&x->walkers, WALK_R, tiles->base + AT_R, tiles, n, p, whole);
+  copy_tensor(&x->walkers, WALK_K, tiles->base + offset_of(n, ROWS_K), tiles, n, p, whole);
   engine_commit();
 }
 
+/* By the first group for all. */
 static inline void copy_values(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
-  copy_whole_rows(slots_of(tiles, n, p), ROWS_V, &x->walk_v, whole);
+  walker_t from;
+  find_walker(&from, &x->walkers, WALK_V, tiles, n, false, p);
+  UNROLL for (int j = 0; j < PARTS; j++)
+      copy_rows(tiles->all + offset_of_values(n, j), &from, 128 * j, p, whole && p->part == 0);
+  walk_on(&x->walkers, WALK_V, &from);
   engine_commit();
+}
+
+/* Chunk n, which is not whole. */
+static inline void copy_rest(const keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  copy_some_rows(tiles->base + offset_of(n, ROWS_W), &x->walkers, WALK_W, 0, tiles, n, p, left);
+  copy_some_rows(tiles->base + AT_R, &x->walkers, WALK_R, 0, tiles, n, p, left);
+  copy_some_rows(tiles->base + offset_of(n, ROWS_K), &x->walkers, WALK_K, 0, tiles, n, p, left);
+  for (int j = 0; j < (p->part == 0 ? PARTS : 0); j++)
+    copy_some_rows(tiles->all + offset_of_values(n, j), &x->walkers, WALK_V, 128 * j, tiles, n, p, left);
+  engine_commit();
+  engine_wait(0);
+}
+
+/* The first group's share in o goes to the second one, and the next v to where that of the chunk before was, with which the
+ * second is done. */
+static inline void hand_over(float out[PARTS][32], keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left,
+                             bool whole) {
+  engine_signal(ENGINE_DONE, p->part == 1 && left > 2 * CHUNK);
+  engine_group_barrier(&p->engine); /* products are over in all of the group */
+  if (p->part == 0) give(tiles, out, p);
+  engine_await(ENGINE_DONE, p->part == 0 && n > 0 && left > CHUNK);
+  engine_signal(ENGINE_GIVEN, p->part == 0);
+  if (!ENGINE_INDEPENDENT && p->part == 1) take(out, tiles, true, p);
+  copy_values(x, tiles, n + 1, p, whole);
+}
+
+/* What the work-items of a group have stored for a chunk is there for products, and v for those of the first group, which the
+ * second begins after. */
+static inline void meet(const place_t *p) {
+  engine_publish();
+  engine_group_barrier(&p->engine);
+}
+
+/* S before chunk n, after the other group has taken what was there. */
+static inline void show(const keep_t *x, const tiles_t *tiles, int n, const place_t *p) {
+  if (PARTS > 1) engine_await(ENGINE_TAKEN, p->part == 0 && n > 0);
+  show_state(&x->state, tiles, p);
 }
 
 /* Octet i of r~ and k / c, from the sums before (with what they begin with) and through tokens, which are where they go. */
@@ -198,8 +287,8 @@ static inline void divide_tokens(tokens_t *r, tokens_t *k, float diagonal[2], co
   find_middle(&middle, p);
   diagonal[0] = diagonal[1] = 0.0f;
   UNROLL for (int i = 0; i < 8; i += 4) {
-    load_rows(&r_rows, tiles, ROWS_R, i, p);
-    load_rows(&k_rows, tiles, ROWS_K, i, p);
+    load_rows(&r_rows, tiles->keys, AT_R_FROM_KEYS, i, p);
+    load_rows(&k_rows, tiles->rows, ROWS_K, i, p);
     UNROLL for (int j = i; j < i + 4; j += 2) {
       const float4 sums = sums_from_middle(&middle, tiles, j, p);
       add_diagonal(diagonal, &r_rows, &k_rows, j, x->sign, tiles, p);
@@ -214,111 +303,124 @@ static inline void divide_tokens(tokens_t *r, tokens_t *k, float diagonal[2], co
   finish_diagonal(diagonal, x->scale, p);
 }
 
-/* Chunk n, where no product of decays is too small to divide by. r and k are the sums before and through tokens, and room. */
-static inline void go_moderate(float out[32], keep_t *x, tokens_t *r, tokens_t *k, const tiles_t *tiles, int n,
-                               const place_t *p, bool whole) {
+/* Chunk n, where no product of decays is too small to divide by, of a unit with `left` tokens from its beginning on; `whole`:
+ * the next one. r and k are the sums before and through tokens, and room. */
+static inline void go_moderate(float out[PARTS][32], keep_t *x, tokens_t *r, tokens_t *k, const tiles_t *tiles, int n,
+                               const place_t *p, int left, bool whole) {
   float A[32], diagonal[2], early[2], late[2];
+  split_t parts;
   find_decays(early, late, tiles, p);
   decay_state(&x->state, x->state.late);
   decay_state(&x->state, early);
-  show_state(&x->state, tiles, p);
+  show(x, tiles, n, p);
   divide_tokens(r, k, diagonal, x, tiles, p);
+  engine_barrier(); /* rows of r go where they were */
   copy_tokens(x, tiles, n + 1, p, whole);
-  engine_wait();
-  meet();
+  begin_outputs(out, tiles, p, left);
+  engine_wait(2);
+  meet(p);
   open_tokens(r);
-  multiply(A, r, tiles, AT_KEYS, p);
-  multiply(out, r, tiles, AT_STATE, p);
+  multiply(A, r, tiles, AT_KEYS, false, p);
+  engine_close();
+  multiply_state(out, r, tiles, p);
   add_keys(&x->state, tiles, n, p);
-  copy_values(x, tiles, n + 1, p, whole);
-  engine_finish(2, A);
+  if (PARTS == 1) {
+    copy_values(x, tiles, n + 1, p, whole);
+    engine_finish(2, A);
+  } else {
+    engine_finish(1, A); /* r~ has to leave its registers */
+  }
   mask(A, diagonal, p);
-  multiply_values(out, A, tiles, n, p);
-  engine_finish(0, x->state.at);
-  engine_finish(0, out);
+  split_pairs(&parts, A);
+  multiply_values(out, &parts, tiles, n, p);
+  finish(out, &x->state);
   x->state.late[0] = late[0], x->state.late[1] = late[1];
 }
 
-/* Chunk n, whatever its decays are. */
-static inline void go_exact(float out[32], keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left, bool whole) {
-  float A[32], own[8], diagonal[2] = {0.0f, 0.0f}, early[2], late[2], factors[16];
-  tokens_t r, k, decayed;
+/* The exact way's r, with decays since the beginning of its 16 tokens, A of those, r u k, and keys in local memory. */
+static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], const keep_t *x, const tiles_t *tiles,
+                                 const place_t *p, int left) {
+  float factors[16];
+  tokens_t k, decayed;
   split_t keys;
   rows_t r_rows, k_rows, w_rows;
   UNROLL for (int i = 0; i < 8; i += 4) {
-    load_rows(&r_rows, tiles, ROWS_R, i, p);
-    load_rows(&k_rows, tiles, ROWS_K, i, p);
-    load_rows(&w_rows, tiles, ROWS_W, i, p);
+    load_rows(&r_rows, tiles->keys, AT_R_FROM_KEYS, i, p);
+    load_rows(&k_rows, tiles->rows, ROWS_K, i, p);
+    load_rows(&w_rows, tiles->rows, ROWS_W, i, p);
   }
-  find_decays(early, late, tiles, p);
-  decay_state(&x->state, x->state.late);
-  show_state(&x->state, tiles, p);
+  diagonal[0] = diagonal[1] = 0.0f;
   UNROLL for (int i = 0; i < 8; i++) add_diagonal(diagonal, &r_rows, &k_rows, i, x->sign, tiles, p);
   finish_diagonal(diagonal, x->scale, p);
-  widen_rows(&r, &r_rows, x->scale * ENGINE_CUT * ENGINE_CUT, x->sign);
+  widen_rows(r, &r_rows, x->scale * ENGINE_CUT * ENGINE_CUT, x->sign);
   widen_rows(&k, &k_rows, 1.0f, 0);
   widen_decays(&decayed, &w_rows, p, left);
-  join_tokens(own, &r, &k, &r_rows, &k_rows, &decayed, x->sign ? -x->scale : x->scale, p);
+  join_tokens(own, r, &k, &r_rows, &k_rows, &decayed, x->sign ? -x->scale : x->scale, p);
   store_keys_for_pairs(tiles, &k, p);
   find_decays_between(factors, tiles, p->engine.warp + 1, 3, p);
   decay_tokens(&decayed, &k, factors);
   UNROLL for (int i = 0; i < 8; i++) split_octet(&keys, decayed.at[i], i);
   UNROLL for (int i = 0; i < 8; i += 4) store_split(tiles, &keys, i, p);
-  UNROLL for (int h = 0; h < 2; h++) early[h] *= late[h];
-  decay_state(&x->state, early);
-  copy_tokens(x, tiles, n + 1, p, whole);
-  engine_wait();
-  meet();
-  copy_values(x, tiles, n + 1, p, whole);
-  multiply_pairs(A, own, &r, tiles, p);
-  mask(A, diagonal, p);
-  find_decays_between(factors, tiles, 0, p->engine.warp - 1, p);
-  barrier(CLK_LOCAL_MEM_FENCE); /* the next chunk's sums go where these were */
-  decay_tokens(&r, &r, factors);
-  open_tokens(&r);
-  multiply(out, &r, tiles, AT_STATE, p);
-  add_keys(&x->state, tiles, n, p);
-  multiply_values(out, A, tiles, n, p);
-  engine_finish(0, x->state.at);
-  engine_finish(0, out);
-  x->state.late[0] = x->state.late[1] = 1.0f;
 }
 
-/* Compilers would find out for all chunks what a chunk needs, and have no registers for it. */
-static inline void refresh(keep_t *x, tiles_t *tiles, int n, place_t *p) {
-  engine_refresh(&p->engine);
-  p->slot = engine_fresh(p->slot);
-  p->state_slot = engine_fresh(p->state_slot);
-  x->walk_r.stride = engine_fresh(x->walk_r.stride);
-  x->walk_k.stride = engine_fresh(x->walk_k.stride);
-  x->walk_w.stride = engine_fresh(x->walk_w.stride);
-  x->walk_v.stride = engine_fresh(x->walk_v.stride);
-  x->output_stride = engine_fresh(x->output_stride);
-  find_tiles(tiles, n, p);
+/* Chunk n, whatever its decays are, of a unit with `left` tokens from its beginning on. */
+static inline void go_exact(float out[PARTS][32], keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left,
+                            bool whole) {
+  float A[32], own[8], diagonal[2], early[2], late[2], factors[16];
+  tokens_t r;
+  split_t parts;
+  find_decays(early, late, tiles, p);
+  decay_state(&x->state, x->state.late);
+  show(x, tiles, n, p);
+  prepare_exact(&r, own, diagonal, x, tiles, p, left);
+  engine_barrier(); /* rows of r go where they were */
+  copy_tokens(x, tiles, n + 1, p, whole);
+  engine_wait(2);
+  meet(p);
+  if (PARTS == 1) copy_values(x, tiles, n + 1, p, whole);
+  multiply_pairs(A, own, &r, tiles, p);
+  mask(A, diagonal, p);
+  split_pairs(&parts, A);
+  find_decays_between(factors, tiles, 0, p->engine.warp - 1, p);
+  engine_group_barrier(&p->engine); /* the next chunk's sums go where these were */
+  decay_tokens(&r, &r, factors);
+  recall_state(&x->state, tiles, p);
+  UNROLL for (int h = 0; h < 2; h++) early[h] *= late[h];
+  decay_state(&x->state, early);
+  begin_outputs(out, tiles, p, left);
+  open_tokens(&r);
+  multiply_state(out, &r, tiles, p);
+  add_keys(&x->state, tiles, n, p);
+  multiply_values(out, &parts, tiles, n, p);
+  finish(out, &x->state);
+  x->state.late[0] = x->state.late[1] = 1.0f;
 }
 
 /* Chunk n, of a unit with `left` tokens from its beginning on. */
 static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
-  float out[32];
+  float out[PARTS][32];
   tokens_t before, through;
-  refresh(x, tiles, n, p);
-  engine_wait();
+  find_tiles(tiles, n, p);
+  if (!is_whole(p, left)) copy_rest(x, tiles, n, p, left);
+  engine_wait(2);
   engine_barrier();
   sum_logs(&before, &through, false, tiles, p, left);
-  const bool moderate = engine_all(store_sums(&through, tiles, p), &p->engine); /* and chunk n - 1 is over for all */
-  const bool whole = is_whole(x, tiles, n + 1, p, left - CHUNK);
+  const bool moderate =
+      engine_all(store_sums(&through, tiles, p), &p->engine); /* and chunk n - 1 is over for all of the group */
+  const bool whole = is_whole(p, left - CHUNK);
   copy_decays(x, tiles, n + 1, p, whole);
-  engine_wait();
+  engine_wait(2);
   engine_barrier();
   if (moderate)
-    go_moderate(out, x, &before, &through, tiles, n, p, whole);
+    go_moderate(out, x, &before, &through, tiles, n, p, left, whole);
   else
     go_exact(out, x, tiles, n, p, left, whole);
-  write_outputs(x, out, tiles, n, p, left);
+  if (PARTS > 1) hand_over(out, x, tiles, n, p, left, whole);
+  if (!ENGINE_INDEPENDENT || p->part == PARTS - 1) write_outputs(x, out, tiles, n, p, left);
 }
 
 /* Arguments as in chunk_forward.cl. */
-ENGINE_KERNEL __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
               global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
@@ -326,46 +428,39 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
               global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
               long last_step, long first_group) {
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
-  local uint exchange[GROUP * ENGINE_EXCHANGE];
+  local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
   tiles_t tiles[1];
-  find_base(tiles, pool);
   place_t p[1];
   find_place(p, units, batch, dual, first_group, exchange);
+  find_base(tiles, pool, p);
+  keep_t x[1];
   const bool present = find_state(&p->unit, slots, slots_at, batch);
   const index_t end = min(p->unit.length, (index_t)last_step);
   const bool active = present && (first_step == 0 || first_step < p->unit.length);
   const int all = active ? (int)(end - first_step) : 0;
-  for (int i = p->item; i < KEY_DIM; i += GROUP)
-    bonus_of(tiles)[(i & 7) / 2 * SUMS_STRIDE + i / 8 * 2 + (i & 1)] = u[u_at + p->head * KEY_DIM + i];
+  for (int i = p->item; i < 64; i += GROUP)
+    bonus_of(tiles)[(i & 7) / 2 * SUMS_STRIDE + i / 8 * 2 + (i & 1)] = u[u_at + p->head * KEY_DIM + 64 * p->part + i];
   p->whole = aligned(r, r_at) && aligned(k, k_at) && aligned(v, v_at) && aligned(w, w_at) && aligned(o, o_at);
   p->numbers = batch.s5 > 0 ? 32 : 0; /* there are heads */
   if (p->item < 32) store_ones(tiles, BEFORE, THROUGH, log(fabs(out_scale) * ENGINE_CUT * ENGINE_CUT), p);
+  begin_walk(&x->walkers, WALK_R, tiles, r, r_at, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, p, first_step, COLUMNS * p->tile);
+  begin_walk(&x->walkers, WALK_O, tiles, o, o_at, p, first_step, COLUMNS * p->tile);
   barrier(CLK_LOCAL_MEM_FENCE);
 
-  keep_t x[1];
-  walker_t to;
-  begin_walk(&x->walk_r, r, r_at, p, first_step, 0);
-  begin_walk(&x->walk_k, k, k_at, p, first_step, 0);
-  begin_walk(&x->walk_w, w, w_at, p, first_step, 0);
-  begin_walk(&x->walk_v, v, v_at, p, first_step, COLUMNS * p->tile);
-  begin_walk(&to, o, o_at, p, first_step, COLUMNS * p->tile);
-  x->output = (global uchar *)o + (to.place - (global const uchar *)o);
-  x->output_stride = to.stride;
   x->scale = fabs(out_scale);
   x->sign = out_scale < 0.0f ? 0x80000000u : 0u;
-  if (first_step > 0)
-    load_state(&x->state, carry + carry_at + state_at(p, p->unit.carry), p, active);
-  else
-    load_state(&x->state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.state), p,
-               active && start != 0);
-  const bool whole = is_whole(x, tiles, 0, p, all);
-  copy_decays(x, tiles, 0, p, whole);
-  copy_tokens(x, tiles, 0, p, whole);
-  copy_values(x, tiles, 0, p, whole);
+  copy_decays(x, tiles, 0, p, is_whole(p, all));
+  copy_tokens(x, tiles, 0, p, is_whole(p, all));
+  copy_values(x, tiles, 0, p, is_whole(p, all));
+  global float *carried = carry + carry_at + state_at(p, p->unit.carry);
+  global const float *from = start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.state);
+  load_state(&x->state, first_step > 0 ? carried : from, p, active && (first_step > 0 || start != 0));
   for (int n = 0; n * CHUNK < all; n++) go(x, tiles, n, p, all - n * CHUNK);
 
-  const bool ends_sequence = dual ? p->unit.first : p->unit.last;
-  if (active && end < p->unit.length) store_state(&x->state, carry + carry_at + state_at(p, p->unit.carry), p);
-  if (active && end == p->unit.length && ends_sequence && final)
-    store_state(&x->state, final + final_at + state_at(p, p->unit.state), p);
+  const bool ends_sequence = dual ? p->unit.first : p->unit.last, ends_unit = end == p->unit.length;
+  global float *to = final + final_at + state_at(p, p->unit.state);
+  if (active && (!ends_unit || (ends_sequence && final))) store_state(&x->state, ends_unit ? to : carried, p);
 }

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* S [64 key channels x COLUMNS] of chunk_forward_group.cl and chunk_states_group.cl, in accumulators of a work-group. */
+/* S [64 key channels x COLUMNS] of chunk_forward_group.cl and chunk_states_group.cl, in accumulators of a group. */
 #ifndef CHUNK_GROUP_STATE_H
 #define CHUNK_GROUP_STATE_H
 
 #include "chunk_group_tiles.h"
 
 typedef struct state_t {
-  float at[32];
+  float at[PARTS][32]; /* 64 value channels each */
   float late[2]; /* decays of this work-item's two channels that `at` is still without: done at the end of a chunk, compilers
                     move S about */
 } state_t;
 
-/* Offset of accumulator q within a state [K, V]. */
-static inline int element_at(const place_t *p, int q) {
-  const int key = ROWS * p->engine.warp + p->engine.row + 8 * (q / 2 & 1);
-  return key * VALUE_DIM + COLUMNS * p->tile + 8 * (q / 4) + 2 * p->engine.pair + (q & 1);
+/* Offset of accumulator q of value channels 64 j and on within a state [K, V]. */
+static inline int element_at(const place_t *p, int j, int q) {
+  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row + 8 * (q / 2 & 1);
+  return key * VALUE_DIM + COLUMNS * p->tile + 64 * j + 8 * (q / 4) + 2 * p->engine.pair + (q & 1);
 }
 
 static inline index_t state_at(const place_t *p, index_t state) {
@@ -23,19 +23,46 @@ static inline index_t state_at(const place_t *p, index_t state) {
 
 static inline void load_state(state_t *x, global const float *from, const place_t *p, bool present) {
   x->late[0] = x->late[1] = 1.0f;
-  UNROLL for (int q = 0; q < 32; q++) x->at[q] = present ? from[element_at(p, q)] : 0.0f;
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int q = 0; q < 32; q++) x->at[j][q] = present ? from[element_at(p, j, q)] : 0.0f;
+  }
 }
 
 static inline void store_state(const state_t *x, global float *to, const place_t *p) {
-  UNROLL for (int q = 0; q < 32; q++) to[element_at(p, q)] = x->at[q] * x->late[q / 2 & 1];
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int q = 0; q < 32; q++) to[element_at(p, j, q)] = x->at[j][q] * x->late[q / 2 & 1];
+  }
+}
+
+/* Accumulators q, 4 + q, ... of the first 64 value channels as an operand, 8 rows from one to the next. */
+static inline local float *shown_at(local uchar *first, int q) {
+  return (local float *)(flip(first, (q & 1) << 4 | q / 2 << 5) + (q & 1) * 128); /* one value, one octet of keys further */
+}
+
+/* Of value 2 pair, the key channels' order is that of tf32: unit 4 (warp & 1) + (row & 1) of tile warp / 2, word row / 2. */
+static inline local uchar *find_shown(const tiles_t *tiles, const place_t *p) {
+  const engine_t *e = &p->engine;
+  const int unit = (4 * (e->warp & 1) + (e->row & 1)) ^ 2 * e->pair;
+  return engine_fresh_pointer(tiles->base + AT_STATE + e->warp / 2 * TILE + 2 * e->pair * 128 + (unit << 4) + e->row / 2 * 4);
 }
 
 /* For whoever reads it as an operand. */
 static inline void show_state(const state_t *x, const tiles_t *tiles, const place_t *p) {
-  local uchar *first = engine_fresh_pointer(tiles->base + AT_STATE + p->state_slot);
-  UNROLL for (int q = 0; q < 4; q++) { /* one value further, one octet of key channels further */
-    local uint *to = (local uint *)(flip(first, (q & 1) << 4 | q / 2 << 5) + (q & 1) * 128);
-    UNROLL for (int n = 0; n < 8; n++) to[n * 8 * 32] = as_uint(x->at[4 * n + q]);
+  local uchar *first = find_shown(tiles, p);
+  UNROLL for (int q = 0; q < 4; q++) {
+    UNROLL for (int j = 0; j < PARTS; j++) {
+      UNROLL for (int n = 0; n < 8; n++) shown_at(first, q)[j * TILE / 2 + n * 8 * 32] = x->at[j][4 * n + q];
+    }
+  }
+}
+
+/* As it was shown, for who needs its registers meanwhile. */
+static inline void recall_state(state_t *x, const tiles_t *tiles, const place_t *p) {
+  local uchar *first = find_shown(tiles, p);
+  UNROLL for (int q = 0; q < 4; q++) {
+    UNROLL for (int j = 0; j < PARTS; j++) {
+      UNROLL for (int n = 0; n < 8; n++) x->at[j][4 * n + q] = shown_at(first, q)[j * TILE / 2 + n * 8 * 32];
+    }
   }
 }
 
@@ -81,23 +108,27 @@ static inline void find_decays(float early[2], float late[2], const tiles_t *til
 }
 
 static inline void decay_state(state_t *x, const float D[2]) {
-  UNROLL for (int q = 0; q < 32; q++) x->at[q] *= D[q / 2 & 1];
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    UNROLL for (int q = 0; q < 32; q++) x->at[j][q] *= D[q / 2 & 1];
+  }
 }
 
 /* S += k^T v, with keys that every work-item has stored and published. */
 static inline void add_keys(state_t *x, const tiles_t *tiles, int n, const place_t *p) {
-  const int upper = offset_of(n, ROWS_UPPER), lower = offset_of(n, ROWS_LOWER), v = offset_of(n, ROWS_V);
-  UNROLL for (int step = 0; step < 4; step++) {
-    engine_group_multiply_tiles(x->at, tiles->base, upper, v, step, &p->engine);
-    engine_group_multiply_tiles(x->at, tiles->base, lower, v, step, &p->engine);
+  const int upper = offset_of(n, ROWS_UPPER), lower = offset_of(n, ROWS_LOWER);
+  UNROLL for (int j = 0; j < PARTS; j++) {
+    const int v = offset_of_values(n, j);
+    UNROLL for (int step = 0; step < 4; step++) {
+      engine_group_multiply_tiles(x->at[j], tiles->base, upper, tiles->all, v, step, &p->engine);
+      engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, &p->engine);
+    }
   }
   engine_close();
 }
 
-/* What work-items have stored for a chunk is there for products. */
-static inline void meet(void) {
-  engine_publish();
-  barrier(CLK_LOCAL_MEM_FENCE);
+/* Until no product of groups is under way. */
+static inline void finish_state(state_t *x) {
+  UNROLL for (int j = 0; j < PARTS; j++) engine_finish(0, x->at[j]);
 }
 
 #endif

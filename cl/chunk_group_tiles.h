@@ -9,10 +9,10 @@
 #ifndef CHUNK_GROUP_TILES_H
 #define CHUNK_GROUP_TILES_H
 
-#ifndef KEY_DIM /* 64 */
+#ifndef KEY_DIM /* 64 or 128 */
 #define KEY_DIM 64
 #endif
-#ifndef VALUE_DIM /* a multiple of 64 */
+#ifndef VALUE_DIM /* a multiple of KEY_DIM */
 #define VALUE_DIM 64
 #endif
 #ifndef DTYPE /* bf16, for w too */
@@ -21,7 +21,7 @@
 #ifndef W_DTYPE
 #define W_DTYPE bf16
 #endif
-#ifndef WORK_GROUP /* work-items: no other number */
+#ifndef WORK_GROUP /* work-items: no other number than 2 KEY_DIM */
 #define WORK_GROUP 128
 #endif
 #ifndef SPAN /* steps between checkpoints of chunk_states */
@@ -41,41 +41,59 @@
 #define CHUNK 64
 #define ROWS 16 /* tokens of a sub-group */
 #define GROUP 128
-#define COLUMNS 64 /* value channels of a work-group */
+#define PARTS (KEY_DIM / 64) /* groups, each with 64 key channels and all value channels of the work-group */
+#define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */
 #define TILES (VALUE_DIM / COLUMNS)
 
 /*
- * Places in local memory, in bytes. A tile is 64 rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of
- * r, k, w and v are there for two chunks at a time; each sub-group copies its own 16 of each.
+ * Places in local memory, in bytes, from the beginning of a group's part up to PART_BYTES, else from that of all. A tile is 64
+ * rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of k, w and v are there for two chunks at a time,
+ * those of r for one; a sub-group copies its own 16 of r, k and w.
  */
 #define TILE 8192
 #define SUMS_STRIDE 20 /* floats of 16 channels: no two of a sub-group in one bank */
 #define SUMS (4 * 4 * SUMS_STRIDE * 4)
-#define AT_ROWS 0
-#define AT_SUMS (AT_ROWS + 2 * 4 * TILE)
+#define AT_ROWS 0 /* k and w, and again */
+#define AT_SUMS (AT_ROWS + 4 * TILE)
 #define AT_BONUS (AT_SUMS + SUMS)
 #define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
-/* k / c in tf32: [CHUNK][32 key channels], twice */
-#define AT_KEYS ((AT_ONES + (2 * 32 + 1) * 16 + 1023) / 1024 * 1024)
-#define AT_STATE (AT_KEYS + 2 * TILE) /* of S before the chunk, or D' S, in tf32: [COLUMNS][32 key channels], twice */
-#define LOCAL_BYTES_OF_STATES AT_KEYS
-#define LOCAL_BYTES (AT_STATE + 2 * TILE)
+#define AT_WALKS (AT_ONES + (2 * 32 + 1) * 16)
+#define END_OF_WALKS ((AT_WALKS + 5 * 16 + 1023) / 1024 * 1024)
+/* Kernels that make outputs have more: */
+#define AT_R END_OF_WALKS
+#define AT_KEYS (AT_R + TILE)                           /* k / c in tf32: [CHUNK][32 key channels], twice */
+#define AT_R_FROM_KEYS ((AT_R - AT_KEYS) / TILE)        /* in tiles */
+#define AT_OUT (PARTS == 1 ? AT_R + 3 * TILE : AT_KEYS) /* o, 64 value channels in each tile */
+/* S before the chunk, or D' S, in tf32, for each 64 value channels: [64][32 key channels], twice */
+#define AT_STATE (AT_R + (PARTS == 1 ? 4 : 3) * TILE)
+#ifdef OUTPUTS
+#define PART_BYTES (AT_STATE + 2 * PARTS * TILE)
+#else
+#define PART_BYTES END_OF_WALKS
+#endif
+#define AT_VALUES (PARTS * PART_BYTES) /* of all groups: v, a tile for each 64 value channels, and again */
+#define LOCAL_BYTES (AT_VALUES + 2 * PARTS * TILE)
 
 /* Local memory. What depends on the work-item is found once a chunk: compilers then add constants and no more. */
 typedef struct tiles_t {
-  local uchar *base;
+  local uchar *all, *base;     /* of all groups, and of this one */
   local uchar *rows, *columns; /* of this sub-group's 16 in the first tile of rows of this chunk, for the engine */
   local uchar *keys;           /* the same of the first tile of keys */
 } tiles_t;
 
 /*
- * [CHUNK][64 key channels or COLUMNS] in bf16. Where k and w were, k / c follows, or k with the decays until the end of the
- * chunk, its upper and its lower parts; where r was, o.
+ * [CHUNK][64 key channels] in bf16. Where k and w were, k / c follows, or k with the decays until the end of the chunk, its
+ * upper and its lower parts.
  */
-enum { ROWS_R, ROWS_V, ROWS_K, ROWS_W, ROWS_OUT = ROWS_R, ROWS_UPPER = ROWS_K, ROWS_LOWER = ROWS_W };
+enum { ROWS_K, ROWS_W, ROWS_UPPER = ROWS_K, ROWS_LOWER = ROWS_W };
 
 static inline int offset_of(int n, int which) {
-  return AT_ROWS + (4 * (n & 1) + which) * TILE;
+  return AT_ROWS + (2 * (n & 1) + which) * TILE;
+}
+
+/* v of value channels 64 j and on, from tiles->all. */
+static inline int offset_of_values(int n, int j) {
+  return AT_VALUES + ((n & 1) * PARTS + j) * TILE;
 }
 
 /* [4 pairs][SUMS_STRIDE]: sums of the logarithms of a sub-group's tokens, two of each octet of channels for each pair */
@@ -91,9 +109,7 @@ static inline local float *bonus_of(const tiles_t *tiles) {
 typedef struct place_t {
   unit_t unit;
   index_t head, heads;
-  int item, tile; /* of GROUP, of TILES */
-  int slot;       /* bytes from the beginning of a tile to the first 16 that this work-item carries */
-  int state_slot; /* and from that of the state to its first accumulator */
+  int part, item, tile; /* of PARTS, of GROUP, of TILES */
   bool reverse;
   bool whole;  /* all 16 bytes that go at once are aligned */
   int numbers; /* 32: those of a work-item in a tile of 16 bits. Compilers do not know it, so they do not unroll loops over it.
@@ -101,22 +117,14 @@ typedef struct place_t {
   engine_t engine;
 } place_t;
 
-/* Of value 2 pair, the key channels' order is that of tf32: unit 4 (warp & 1) + (row & 1) of the tile of `part` warp / 2, word
- * row / 2. */
-static inline int find_state_slot(const engine_t *e) {
-  const int unit = (4 * (e->warp & 1) + (e->row & 1)) ^ 2 * e->pair;
-  return e->warp / 2 * TILE + 2 * e->pair * 128 + (unit << 4) + e->row / 2 * 4;
-}
-
 static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
                               local uint *exchange) {
   p->heads = BATCH_HEADS(batch);
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
   p->tile = (int)find_head(&p->unit, &p->head, units, batch, first_group + (index_t)get_group_id(0), TILES);
+  p->part = PARTS == 1 ? 0 : engine_uniform((int)get_local_id(0) / GROUP);
   p->item = (int)get_local_id(0) & (GROUP - 1);
-  engine_begin(&p->engine, p->item, exchange);
-  p->state_slot = find_state_slot(&p->engine);
-  p->slot = (ROWS * p->engine.warp + p->engine.lane / 8) * 128 + (((p->engine.lane & 7) ^ p->engine.lane / 8) << 4);
+  engine_begin(&p->engine, p->part, p->item, exchange);
 }
 
 /* ---- rows ---- */
@@ -126,27 +134,9 @@ typedef struct rows_t {
   uint at[2][8];
 } rows_t;
 
-/* Where this work-item's part of a tensor's next chunk begins, and bytes from token to token: 64 tokens are less than 2^31
- * bytes. */
-typedef struct walker_t {
-  global const uchar *place;
-  int stride;
-} walker_t;
-
-static inline bool aligned(global const void *p, layout_t at) {
-  return (((ulong)p + (ulong)at.s0 * 2) & 15) == 0 && ((at.s1 | at.s2) & 7) == 0;
-}
-
 /* A work-item carries 16 bytes number lane % 8 of tokens lane / 8, and 4, 8 and 12 tokens later, of its sub-group's. */
 static inline int first_token(const place_t *p) {
   return ROWS * p->engine.warp + p->engine.lane / 8;
-}
-
-static inline void begin_walk(walker_t *x, global const void *from, layout_t at, const place_t *p, index_t step, int column) {
-  walk_t walk;
-  find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
-  x->stride = (int)walk.stride * 2;
-  x->place = (global const uchar *)from + walk.first * 2 + first_token(p) * x->stride + 2 * column + 16 * (p->engine.lane & 7);
 }
 
 /* `pointer` with bits of it flipped. */
@@ -154,56 +144,40 @@ static inline local uchar *flip(local uchar *pointer, int bits) {
   return (local uchar *)((uintptr_t)pointer ^ (uintptr_t)bits);
 }
 
-static inline void find_base(tiles_t *tiles, local uchar *pool) {
+static inline void find_base(tiles_t *tiles, local uchar *pool, const place_t *p) {
   engine_prepare_base(pool, (int)get_local_id(0));
   barrier(CLK_LOCAL_MEM_FENCE);
-  tiles->base = engine_base(pool);
+  tiles->all = engine_base(pool);
+  tiles->base = tiles->all + p->part * PART_BYTES;
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-/* Where the tiles of chunk n are, for this work-item. */
-static inline void find_tiles(tiles_t *tiles, int n, const place_t *p) {
+/* Where the tiles of chunk n are, for this work-item. Compilers would find out for all chunks what a chunk needs, and have no
+ * registers for it. */
+static inline void find_tiles(tiles_t *tiles, int n, place_t *p) {
+  engine_refresh(&p->engine);
   const int first = ROWS * 128 * p->engine.warp;
-  tiles->base = engine_fresh_pointer(tiles->base);
+  tiles->all = engine_fresh_pointer(tiles->all);
+  tiles->base = PARTS == 1 ? tiles->all : engine_fresh_pointer(tiles->base);
   tiles->rows = engine_fresh_pointer(engine_rows(tiles->base + offset_of(n, 0) + first, &p->engine));
   tiles->columns = engine_fresh_pointer(engine_columns(tiles->base + offset_of(n, 0) + first, &p->engine));
   tiles->keys = engine_fresh_pointer(engine_rows(tiles->base + AT_KEYS + first, &p->engine));
 }
 
-/* The first 16 bytes that a work-item carries to rows of chunk n. */
-static inline local uchar *slots_of(const tiles_t *tiles, int n, const place_t *p) {
-  return engine_fresh_pointer(tiles->base + offset_of(n, 0) + p->slot);
+/* The first 16 bytes that a work-item carries to a tile, `place` of this group's or of all. */
+static inline local uchar *slots_of(local uchar *place, const place_t *p) {
+  const int lane = p->engine.lane;
+  return engine_fresh_pointer(place + first_token(p) * 128 + (((lane & 7) ^ lane / 8) << 4));
 }
 
-/* Number i of them in tile `which`: 16 bytes n of row j of a tile are in place n ^ (j & 7). */
+/* Number i of them, in that tile or `which` tiles further: 16 bytes n of row j of a tile are in place n ^ (j & 7). */
 static inline local uint4 *slot_of(local uchar *slots, int which, int i) {
   return (local uint4 *)(flip(slots, (i & 1) << 6) + which * TILE + 512 * i);
 }
 
-/* Rows of the next chunk in the background, if all of it is there and aligned. */
-static inline void copy_whole_rows(local uchar *slots, int which, walker_t *x, bool whole) {
-  UNROLL for (int i = 0; i < 4; i++) engine_copy(slot_of(slots, which, i), x->place + (long)x->stride * (4 * i), whole);
-  x->place += (long)x->stride * CHUNK;
-}
-
-/* `count` tokens of it; the others are 0. Before copy_whole_rows, which goes on to the next chunk. Where rows are not aligned:
- * number by number, seldom, and in little code. */
-static inline void copy_some_rows(local uchar *slots, int which, const walker_t *x, const place_t *p, int count) {
-  if (p->whole) {
-    UNROLL for (int i = 0; i < 4; i++)
-        engine_copy_or_clear(slot_of(slots, which, i), x->place + (long)x->stride * (4 * i), first_token(p) + 4 * i < count);
-    return;
-  }
-  ROLL for (int i = 0; i < p->numbers; i++) {
-    ENGINE_ROLLED;
-    global const ushort *from = (global const ushort *)(x->place + 4 * (i / 8) * x->stride) + (i & 7);
-    ((local ushort *)slot_of(slots, which, i / 8))[i & 7] = first_token(p) + 4 * (i / 8) < count ? *from : (ushort)0;
-  }
-}
-
-/* Octets n to n + 3 of channels; n is 0 or 4. */
-static inline void load_rows(rows_t *rows, const tiles_t *tiles, int which, int n, const place_t *p) {
-  UNROLL for (int h = 0; h < 2; h++) engine_load_rows(rows->at[h] + n, tiles->rows, which * TILE + 1024 * h, n, &p->engine);
+/* Octets n to n + 3 of channels; n is 0 or 4. `from` is where this work-item's part of a tile begins, `which` tiles before. */
+static inline void load_rows(rows_t *rows, local uchar *from, int which, int n, const place_t *p) {
+  UNROLL for (int h = 0; h < 2; h++) engine_load_rows(rows->at[h] + n, from, which * TILE + 1024 * h, n, &p->engine);
 }
 
 static inline float low(uint pair) {

@@ -6,33 +6,43 @@
  *     S = D S + k^^T v
  *
  * with the decays D of a chunk, and in k^ those from after a token until its end. Nothing is divided, so every decay is exact.
+ * Groups share v and nothing else.
  */
 #include "chunk_group_state.h"
+#include "chunk_group_walk.h"
 #include "chunk_scan.h"
 
 /* What a work-item keeps from chunk to chunk. */
 typedef struct keep_t {
   state_t state;
+  walkers_t walkers;
   float decay[2]; /* of all chunks so far, of this work-item's two channels of S */
-  walker_t walk_k, walk_w, walk_v;
 } keep_t;
 
-/* As in chunk_forward_group.cl. */
-static inline bool is_whole(const keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
-  if (p->whole && left >= CHUNK) return true;
-  if (left > 0) {
-    local uchar *slots = slots_of(tiles, n, p);
-    copy_some_rows(slots, ROWS_W, &x->walk_w, p, left);
-    copy_some_rows(slots, ROWS_K, &x->walk_k, p, left);
-    copy_some_rows(slots, ROWS_V, &x->walk_v, p, left);
-  }
-  return false;
+/* Copies are three batches: w, k and v. */
+static inline void copy_decays(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
+  copy_tensor(&x->walkers, WALK_W, tiles->base + offset_of(n, ROWS_W), tiles, n, p, whole);
+  engine_commit();
 }
 
-/* Copies are three batches: w, k and v. */
-static inline void copy_tensor(const tiles_t *tiles, int n, int which, walker_t *walk, const place_t *p, bool whole) {
-  copy_whole_rows(slots_of(tiles, n, p), which, walk, whole);
+static inline void copy_keys(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
+  copy_tensor(&x->walkers, WALK_K, tiles->base + offset_of(n, ROWS_K), tiles, n, p, whole);
   engine_commit();
+}
+
+/* By each group for both. */
+static inline void copy_values(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
+  copy_tensor(&x->walkers, WALK_V, tiles->all + offset_of_values(n, p->part), tiles, n, p, whole);
+  engine_commit();
+}
+
+/* Chunk n, which is not whole. */
+static inline void copy_rest(const keep_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
+  copy_some_rows(tiles->base + offset_of(n, ROWS_W), &x->walkers, WALK_W, 0, tiles, n, p, left);
+  copy_some_rows(tiles->base + offset_of(n, ROWS_K), &x->walkers, WALK_K, 0, tiles, n, p, left);
+  copy_some_rows(tiles->all + offset_of_values(n, p->part), &x->walkers, WALK_V, 0, tiles, n, p, left);
+  engine_commit();
+  engine_wait(0);
 }
 
 /* k^ of this sub-group's tokens, from the sums after them, to local memory. */
@@ -42,7 +52,7 @@ static inline void store_decayed(const tokens_t *after, const tiles_t *tiles, co
   float later[16];
   find_sums_between(later, tiles, p->engine.warp + 1, 3, p);
   UNROLL for (int i = 0; i < 8; i += 4) {
-    load_rows(&k, tiles, ROWS_K, i, p);
+    load_rows(&k, tiles->rows, ROWS_K, i, p);
     UNROLL for (int n = i; n < i + 4; n++) {
       float decayed[4];
       UNROLL for (int q = 0; q < 4; q++) {
@@ -55,28 +65,20 @@ static inline void store_decayed(const tokens_t *after, const tiles_t *tiles, co
   }
 }
 
-static inline void refresh(keep_t *x, tiles_t *tiles, int n, place_t *p) {
-  engine_refresh(&p->engine);
-  p->slot = engine_fresh(p->slot);
-  x->walk_k.stride = engine_fresh(x->walk_k.stride);
-  x->walk_w.stride = engine_fresh(x->walk_w.stride);
-  x->walk_v.stride = engine_fresh(x->walk_v.stride);
-  find_tiles(tiles, n, p);
-}
-
 /* Chunk n, of a unit with `left` tokens from its beginning on. */
 static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   tokens_t after, all;
   float early[2], late[2];
-  refresh(x, tiles, n, p);
-  engine_wait();
+  find_tiles(tiles, n, p);
+  if (!is_whole(p, left)) copy_rest(x, tiles, n, p, left);
+  engine_wait(2);
   engine_barrier();
   sum_logs(&after, &all, true, tiles, p, left);
   store_sums(&all, tiles, p);
   barrier(CLK_LOCAL_MEM_FENCE); /* and chunk n - 1 is over for all */
-  const bool whole = is_whole(x, tiles, n + 1, p, left - CHUNK);
-  copy_tensor(tiles, n + 1, ROWS_W, &x->walk_w, p, whole);
-  engine_wait();
+  const bool whole = is_whole(p, left - CHUNK);
+  copy_decays(x, tiles, n + 1, p, whole);
+  engine_wait(2);
   engine_barrier();
   find_decays(early, late, tiles, p);
   UNROLL for (int h = 0; h < 2; h++) {
@@ -85,39 +87,41 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   }
   decay_state(&x->state, early);
   store_decayed(&after, tiles, p);
-  copy_tensor(tiles, n + 1, ROWS_K, &x->walk_k, p, whole);
-  engine_wait();
-  meet();
-  copy_tensor(tiles, n + 1, ROWS_V, &x->walk_v, p, whole);
+  copy_keys(x, tiles, n + 1, p, whole);
+  engine_wait(2);
+  engine_publish();
+  barrier(CLK_LOCAL_MEM_FENCE);
+  copy_values(x, tiles, n + 1, p, whole);
   engine_open();
   add_keys(&x->state, tiles, n, p);
-  engine_finish(0, x->state.at);
+  finish_state(&x->state);
 }
 
 /* This work-item's two rows of the decays of a unit. */
 static inline void load_decays(keep_t *x, global const float *decays, const place_t *p, bool present) {
-  const int key = ROWS * p->engine.warp + p->engine.row;
+  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row;
   UNROLL for (int h = 0; h < 2; h++) x->decay[h] = present ? decays[key + 8 * h] : 1.0f;
 }
 
 static inline void store_decays(const keep_t *x, global float *decays, const place_t *p) {
-  const int key = ROWS * p->engine.warp + p->engine.row;
+  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row;
   UNROLL for (int h = 0; h < 2; h++) {
     if (p->engine.pair == 0) decays[key + 8 * h] = x->decay[h];
   }
 }
 
-ENGINE_KERNEL __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
              layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
              global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
              batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
-  local uchar pool[LOCAL_BYTES_OF_STATES + ENGINE_SLACK] __attribute__((aligned(1024)));
-  local uint exchange[GROUP * ENGINE_EXCHANGE];
+  local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
+  local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
   tiles_t tiles[1];
   place_t p[1];
-  find_base(tiles, pool);
   find_place(p, units, batch, dual, first_group, exchange);
+  find_base(tiles, pool, p);
+  keep_t x[1];
   const index_t end = min(p->unit.length, (index_t)last_step);
   const bool ends_sequence = dual ? p->unit.first : p->unit.last; /* nobody asks for its sums */
   const bool active = (first_step == 0 || first_step < p->unit.length) && !(sums && ends_sequence);
@@ -125,25 +129,21 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   p->whole = aligned(k, k_at) && aligned(v, v_at) && aligned(w, w_at);
   p->numbers = batch.s5 > 0 ? 32 : 0; /* there are heads */
   if (p->item < 32) store_ones(tiles, AFTER, ALL, 0.0f, p);
+  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, p, first_step, COLUMNS * p->tile + 64 * p->part);
   barrier(CLK_LOCAL_MEM_FENCE);
 
-  keep_t x[1];
   global float *decay_row = decays + decays_at + (p->unit.number * p->heads + p->head) * KEY_DIM;
   global float *kept = checkpoints + checkpoints_at;
+  global float *sum = sums + sums_at + state_at(p, p->unit.number);
+  global const float *before = sums ? sum : kept + state_at(p, p->unit.first_checkpoint + first_step / SPAN - 1);
+  global const float *from = start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence);
+  copy_decays(x, tiles, 0, p, is_whole(p, all));
+  copy_keys(x, tiles, 0, p, is_whole(p, all));
+  copy_values(x, tiles, 0, p, is_whole(p, all));
   load_decays(x, decay_row, p, decays && active && first_step > 0);
-  begin_walk(&x->walk_k, k, k_at, p, first_step, 0);
-  begin_walk(&x->walk_w, w, w_at, p, first_step, 0);
-  begin_walk(&x->walk_v, v, v_at, p, first_step, COLUMNS * p->tile);
-  if (first_step == 0)
-    load_state(&x->state, start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence), p, start != 0);
-  else if (sums)
-    load_state(&x->state, sums + sums_at + state_at(p, p->unit.number), p, active);
-  else
-    load_state(&x->state, kept + state_at(p, p->unit.first_checkpoint + first_step / SPAN - 1), p, active);
-  const bool whole = is_whole(x, tiles, 0, p, all);
-  copy_tensor(tiles, 0, ROWS_W, &x->walk_w, p, whole);
-  copy_tensor(tiles, 0, ROWS_K, &x->walk_k, p, whole);
-  copy_tensor(tiles, 0, ROWS_V, &x->walk_v, p, whole);
+  load_state(&x->state, first_step > 0 ? before : from, p, first_step > 0 ? active : start != 0);
   for (int n = 0; n * CHUNK < all; n++) {
     go(x, tiles, n, p, all - n * CHUNK);
     const index_t next = first_step + (n + 1) * CHUNK, span = next / SPAN;
@@ -151,6 +151,6 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
       store_state(&x->state, kept + state_at(p, p->unit.first_checkpoint + span - 1), p);
   }
 
-  if (sums && active) store_state(&x->state, sums + sums_at + state_at(p, p->unit.number), p);
+  if (sums && active) store_state(&x->state, sum, p);
   if (decays && active && p->tile == 0) store_decays(x, decay_row, p);
 }

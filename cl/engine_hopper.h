@@ -31,26 +31,30 @@ static inline int engine_fresh(int x) {
   return x;
 }
 
-typedef struct engine_t {
-  int lane, row, pair, warp;
-  int rows, columns; /* bytes from the beginning of rows to this work-item's 16 for engine_load_rows, engine_load_columns */
-} engine_t;
-
-static inline void engine_begin(engine_t *e, int item, local uint *exchange) {
-  e->lane = item & 31;
-  e->row = e->lane / 4;
-  e->pair = e->lane & 3;
-  e->warp = item / 32 & 3;
-  e->rows = (e->lane & 7) * 128 + ((e->lane / 8 ^ (e->lane & 7)) << 4);
-  e->columns = (e->lane & 15) * 128 + ((e->lane / 16 ^ (e->lane & 7)) << 4);
+/* x, which is the same for all of a sub-group: assemblers are to know that. */
+static inline int engine_uniform(int x) {
+  __asm__ volatile("shfl.sync.idx.b32 %0, %0, 0, 0x1f, 0xffffffff;" : "+r"(x));
+  return x;
 }
 
+typedef struct engine_t {
+  int group; /* its barrier: 1 or 2; 0 is that of the work-group, those from ENGINE_GIVEN on are between groups */
+  int lane, row, pair, warp;
+} engine_t;
+
+/* What depends on the lane is found anew from here on, not kept in registers for later. */
 static inline void engine_refresh(engine_t *e) {
   e->lane = engine_fresh(e->lane);
   e->row = e->lane / 4;
   e->pair = e->lane & 3;
-  e->rows = engine_fresh(e->rows);
-  e->columns = engine_fresh(e->columns);
+}
+
+/* Work-item `item` of the work-group's group number `group`. */
+static inline void engine_begin(engine_t *e, int group, int item, local uint *exchange) {
+  e->group = group + 1;
+  e->warp = engine_uniform(item / 32 & 3);
+  e->lane = item & 31;
+  engine_refresh(e);
 }
 
 /* `pool`, which begins with 4 bytes to use, after a barrier: what assemblers know of its address they find anew for each
@@ -146,18 +150,16 @@ static inline void engine_commit(void) {
   __asm__ volatile("cp.async.commit_group;" ::: "memory");
 }
 
-/* Until this work-item's copies have arrived, but for the last two batches. */
-static inline void engine_wait(void) {
-  __asm__ volatile("cp.async.wait_group 2;" ::: "memory");
-}
+/* Until this work-item's copies have arrived, but for the last `batches`, a constant. */
+#define engine_wait(batches) __asm__ volatile("cp.async.wait_group " #batches ";" ::: "memory")
 
 /* Where this work-item's part of 8 rows of a tile begins, for the next two, and of 16 rows for the third. */
 static inline local uchar *engine_rows(local uchar *tile, const engine_t *e) {
-  return tile + e->rows;
+  return tile + (e->lane & 7) * 128 + ((e->lane / 8 ^ (e->lane & 7)) << 4);
 }
 
 static inline local uchar *engine_columns(local uchar *tile, const engine_t *e) {
-  return tile + e->columns;
+  return tile + (e->lane & 15) * 128 + ((e->lane / 16 ^ (e->lane & 7)) << 4);
 }
 
 /* Four [8 x 8], numbers (row; 2 pair, 2 pair + 1), side by side in 8 rows `offset` bytes, a multiple of 1024, behind `rows`, at
@@ -202,14 +204,30 @@ static inline void engine_multiply(float *c, const uint *a, uint b0, uint b1, co
 
 /* ---- groups ---- */
 
-/* A barrier, and whether `yes` holds in all of the group. */
+static inline void engine_group_barrier(const engine_t *e) {
+  __asm__ volatile("bar.sync %0, 128;" ::"r"(e->group) : "memory");
+}
+
+/* The same, and whether `yes` holds in all of the group. */
 static inline bool engine_all(bool yes, const engine_t *e) {
   uint all;
-  __asm__ volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; bar.red.and.pred q, 0, p; selp.u32 %0, 1, 0, q; }"
+  __asm__ volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; bar.red.and.pred q, %2, 128, p; selp.u32 %0, 1, 0, q; }"
                    : "=r"(all)
-                   : "r"((uint)yes)
+                   : "r"((uint)yes), "r"(e->group)
                    : "memory");
   return all != 0;
+}
+
+/* Barriers between two groups, of which one goes on at once: for each of these, in turns, all work-items of one group signal,
+ * and all of the other wait for them. */
+enum { ENGINE_GIVEN = 3, ENGINE_TAKEN, ENGINE_DONE };
+
+static inline void engine_signal(int which, bool yes) {
+  if (yes) __asm__ volatile("bar.arrive %0, 256;" ::"r"(which) : "memory");
+}
+
+static inline void engine_await(int which, bool yes) {
+  if (yes) __asm__ volatile("bar.sync %0, 256;" ::"r"(which) : "memory");
 }
 
 /* What this work-item wrote to local memory is seen by products of groups after the next barrier. */
@@ -267,10 +285,10 @@ static inline void engine_close(void) {
                    : "memory")
 
 /* C += A^T B of rows 16 step to 16 step + 15 of two tiles. */
-#define engine_group_multiply_tiles(c, base, a, b, step, e)                                                                    \
+#define engine_group_multiply_tiles(c, a_base, a, b_base, b, step, e)                                                          \
   __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST ", %32, %33, 1, 1, 1, 1, 1;"     \
                    : ENGINE_C(c)                                                                                               \
-                   : "l"(engine_tile(base, a, 128 * (step))), "l"(engine_tile(base, b, 128 * (step)))                          \
+                   : "l"(engine_tile(a_base, a, 128 * (step))), "l"(engine_tile(b_base, b, 128 * (step)))                      \
                    : "memory")
 
 #endif

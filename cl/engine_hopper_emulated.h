@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The twin of engine_hopper.h in plain OpenCL C: the same functions, the same lanes and tiles, operands exchanged through local
- * memory. Most of its functions are barriers of the work-group, which is one group here, so every work-item must reach each of
- * them. It is slow.
+ * memory. Most of its functions are barriers of the work-group, so every work-item of all its groups must reach each of them.
+ * It is slow.
  */
 #ifndef ENGINE_HOPPER_EMULATED_H
 #define ENGINE_HOPPER_EMULATED_H
@@ -17,18 +17,22 @@ static inline int engine_fresh(int x) {
   return x;
 }
 
+static inline int engine_uniform(int x) {
+  return x;
+}
+
 typedef struct engine_t {
   int lane, row, pair, warp;
   int item;
-  local uint *exchange; /* [128][6]: a0 to a3, b0, b1 */
+  local uint *exchange; /* [work-items][6]: a0 to a3, b0, b1 */
 } engine_t;
 
-static inline void engine_begin(engine_t *e, int item, local uint *exchange) {
+static inline void engine_begin(engine_t *e, int group, int item, local uint *exchange) {
   e->lane = item & 31;
   e->row = e->lane / 4;
   e->pair = e->lane & 3;
   e->warp = item / 32;
-  e->item = item;
+  e->item = 128 * group + item;
   e->exchange = exchange;
 }
 
@@ -78,12 +82,16 @@ static inline void engine_barrier(void) {
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-/* Of the whole group, so that all of it goes the same way. */
+static inline void engine_group_barrier(const engine_t *e) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Of all groups, so that they go the same way: one that divides by decays beside one that does not is seen on GPUs only. */
 static inline bool engine_all(bool yes, const engine_t *e) {
   e->exchange[e->item] = yes;
   barrier(CLK_LOCAL_MEM_FENCE);
   uint all = 1;
-  for (int i = 0; i < 128; i++) all &= e->exchange[i];
+  for (int i = 0; i < (int)get_local_size(0); i++) all &= e->exchange[i];
   barrier(CLK_LOCAL_MEM_FENCE);
   return all != 0;
 }
@@ -108,8 +116,7 @@ static inline void engine_copy_or_clear(local void *to, global const void *from,
 static inline void engine_commit(void) {
 }
 
-static inline void engine_wait(void) {
-}
+#define engine_wait(batches)
 
 static inline local uchar *engine_rows(local uchar *tile, const engine_t *e) {
   return tile;
@@ -193,6 +200,16 @@ static inline void engine_multiply(float *c, const uint *a, uint b0, uint b1, co
 
 /* ---- groups ---- */
 
+enum { ENGINE_GIVEN, ENGINE_TAKEN, ENGINE_DONE };
+
+static inline void engine_signal(int which, bool yes) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+static inline void engine_await(int which, bool yes) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
 static inline void engine_publish(void) {
 }
 
@@ -246,9 +263,9 @@ static inline void engine_group_multiply_tf32(float *c, const uint *a, local con
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-static inline void engine_group_multiply_tiles(float *c, local const uchar *base, int first, int second, int step,
-                                               const engine_t *e) {
-  local const uchar *a = base + first, *b = base + second;
+static inline void engine_group_multiply_tiles(float *c, local const uchar *a_base, int first, local const uchar *b_base,
+                                               int second, int step, const engine_t *e) {
+  local const uchar *a = a_base + first, *b = b_base + second;
   for (int q = 0; q < 32; q++) {
     const int row = 16 * e->warp + e->row + 8 * (q / 2 & 1), column = 8 * (q / 4) + 2 * e->pair + (q & 1);
     float sum = c[q];

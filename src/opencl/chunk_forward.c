@@ -46,6 +46,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, void *
   const int least_parts = smaller(work_group, rwkv6_power_of_2((problem->key_dim + 15) / 16));
   const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
   g->work_group = work_group;
+  g->each = 4;
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
   if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
@@ -77,13 +78,8 @@ static int largest_work_group(const rwkv6_device *device, const rwkv6_problem *p
   return rwkv6_cl_largest_work_group(device, state > 64 * 64 ? 256 : 128);
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {"chunk_forward.cl",
-                                                       "chunk_states.cl",
-                                                       4,
-                                                       rwkv6_cl_local_limit,
-                                                       largest_work_group,
-                                                       options,
-                                                       rwkv6_cl_portable_chunk_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable = {"chunk_forward.cl", "chunk_states.cl", rwkv6_cl_local_limit,
+                                                       largest_work_group, options,           rwkv6_cl_portable_chunk_supports};
 
 static rwkv6_status build_outputs(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                   int work_group, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
@@ -101,8 +97,7 @@ static rwkv6_status build_states(rwkv6_device *device, const rwkv6_problem *prob
 
 rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  rwkv6_cl_chunk *chunk, rwkv6_error *error) {
-  chunk->local_limit = family->local_limit(device);
-  chunk->each = family->each;
+  chunk->local_limit = family->local_limit ? family->local_limit(device) : 0;
   return build_outputs(device, problem, family, family->work_group(device, problem), chunk, error);
 }
 

@@ -20,12 +20,13 @@ typedef enum rwkv6_cl_chunk_kernel {
 typedef struct rwkv6_cl_chunk {
   cl_kernel kernel[RWKV6_CL_CHUNK_KERNELS]; /* owned */
   const char *log;                          /* of the program that makes outputs */
-  int local_limit, each;                    /* as the family says; set first */
+  int local_limit;                          /* as the family says, or 0; set first */
   int work_group, lanes;
   int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
   int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
   int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
   int64_t tiles;        /* work-groups of one head of a unit */
+  int each;             /* work-groups that a compute unit of a GPU wants */
   int64_t state_groups; /* the same for the scan */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
@@ -36,8 +37,7 @@ typedef struct rwkv6_cl_chunk {
  */
 typedef struct rwkv6_cl_chunk_family {
   const char *forward_file, *states_file;
-  int each;                                       /* work-groups that a compute unit of a GPU wants */
-  int (*local_limit)(const rwkv6_device *device); /* bytes of local memory to plan with */
+  int (*local_limit)(const rwkv6_device *device); /* bytes of local memory to plan with; NULL: nothing depends on it */
   /* The largest to build for: rwkv6_cl_largest_work_group of the preferred one, or the only one that there is. */
   int (*work_group)(const rwkv6_device *device, const rwkv6_problem *problem);
   rwkv6_cl_options_function *options; /* fills the geometry of a rwkv6_cl_chunk; its span is a multiple of 16 */

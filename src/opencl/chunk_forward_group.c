@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Chunk forward by products of 128 work-items (cl/chunk_forward_group.cl): a family of kernels, and its variants, one an
- * engine. Geometry and build options are those of the family for matrix units of sub-groups (chunk_forward_matrix.c), the rest
- * is chunk_forward.c's.
+ * engine. Everything but geometry and build options is chunk_forward.c's.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,22 +19,43 @@
 /* Bytes between the first and the last token of a chunk have to fit 31 bits. */
 #define LONGEST_STRIDE ((int64_t)1 << 23)
 
-/* As cl/chunk_group_tiles.h lays out local memory: twelve tiles, and sums, u and ones; the emulated engine aligns them and
- * exchanges 6 words. */
-#define LOCAL_BYTES (12 * 8192 + 3072 + 1024 + GROUP * 6 * 4)
+/* A group for 64 key channels. */
+static int groups(const rwkv6_problem *problem) {
+  return problem->key_dim / 64;
+}
+
+/* As cl/chunk_group_tiles.h lays out local memory: tiles (o of two groups goes where keys were, that of one has a tile), and
+ * sums, u and ones for each group; the emulated engine aligns them and exchanges 6 words. */
+static uint64_t emulated_local_bytes(const rwkv6_problem *problem) {
+  const int tiles = groups(problem) == 1 ? 12 : 13;
+  return (uint64_t)(groups(problem) * (tiles * 8192 + 3072 + GROUP * 6 * 4)) + 1024;
+}
 
 /* There is no other, so it is not asked what the device prefers or what tests have set. */
 static int work_group(const rwkv6_device *device, const rwkv6_problem *problem) {
-  (void)device, (void)problem;
-  return GROUP;
+  (void)device;
+  return GROUP * groups(problem);
 }
 
-static bool hopper_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {
-  return size_of_group == GROUP && rwkv6_cl_chunk_nvidia.options(problem, size_of_group, geometry, text, size);
+static bool write_options(const rwkv6_problem *problem, int work_items, const char *engine, rwkv6_cl_chunk *g, char *text,
+                          size_t size) {
+  if (work_items != GROUP * groups(problem)) return false;
+  g->work_group = work_items;
+  g->lanes = work_items / 8;
+  g->span = problem->value_dim; /* no less than key_dim */
+  g->tiles = problem->value_dim / problem->key_dim;
+  g->each = 2 / groups(problem);
+  g->state_groups = problem->key_dim * problem->value_dim / work_items;
+  snprintf(text, size, " -DWORK_GROUP=%d -DSPAN=%d%s", work_items, (int)g->span, engine);
+  return true;
 }
 
-static bool emulated_options(const rwkv6_problem *problem, int size_of_group, void *geometry, char *text, size_t size) {
-  return size_of_group == GROUP && rwkv6_cl_chunk_emulated.options(problem, size_of_group, geometry, text, size);
+static bool hopper_options(const rwkv6_problem *problem, int work_items, void *geometry, char *text, size_t size) {
+  return write_options(problem, work_items, " -DENGINE_NVIDIA", geometry, text, size);
+}
+
+static bool emulated_options(const rwkv6_problem *problem, int work_items, void *geometry, char *text, size_t size) {
+  return write_options(problem, work_items, "", geometry, text, size);
 }
 
 static bool takes_strides(const rwkv6_problem *problem) {
@@ -50,8 +70,8 @@ static bool takes_strides(const rwkv6_problem *problem) {
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
   if (problem->dtype != RWKV6_BF16 || problem->w_dtype != RWKV6_BF16)
     snprintf(reason, size, "takes bf16, for w too");
-  else if (problem->key_dim != 64 || problem->value_dim % 64)
-    snprintf(reason, size, "takes key_dim 64 and value_dim that is a multiple of 64, not %d and %d", problem->key_dim,
+  else if ((problem->key_dim != 64 && problem->key_dim != 128) || problem->value_dim % problem->key_dim)
+    snprintf(reason, size, "takes key_dim 64 or 128 and value_dim that is a multiple of it, not %d and %d", problem->key_dim,
              problem->value_dim);
   else if (problem->chunk_length && problem->chunk_length != CHUNK)
     snprintf(reason, size, "takes chunk_length %d or 0 (automatic), not %" PRId64, CHUNK, problem->chunk_length);
@@ -73,25 +93,19 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
     snprintf(reason, size, "emulates matrix units, for tests only");
     return false;
   }
-  if (device->info.local_memory >= LOCAL_BYTES && device->info.max_work_group >= GROUP) return takes(problem, reason, size);
-  snprintf(reason, size, "needs %d bytes of local memory and work-groups of %d, the device has %" PRIu64 " and %" PRIu64,
-           LOCAL_BYTES, GROUP, device->info.local_memory, device->info.max_work_group);
+  if (!takes(problem, reason, size)) return false;
+  const uint64_t bytes = emulated_local_bytes(problem), items = (uint64_t)work_group(device, problem);
+  if (device->info.local_memory >= bytes && device->info.max_work_group >= items) return true;
+  snprintf(reason, size,
+           "needs %" PRIu64 " bytes of local memory and work-groups of %" PRIu64 ", the device has %" PRIu64 " and %" PRIu64,
+           bytes, items, device->info.local_memory, device->info.max_work_group);
   return false;
 }
 
-static int nvidia_local_limit(const rwkv6_device *device) {
-  return rwkv6_cl_chunk_nvidia.local_limit(device);
-}
-
-static int emulated_local_limit(const rwkv6_device *device) {
-  return rwkv6_cl_chunk_emulated.local_limit(device);
-}
-
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_hopper = {
-    "chunk_forward_group.cl", "chunk_states_group.cl", 2, nvidia_local_limit, work_group, hopper_options, hopper_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_hopper = {"chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group,
+                                                     hopper_options,           hopper_supports};
 const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated_hopper = {
-    "chunk_forward_group.cl", "chunk_states_group.cl", 2, emulated_local_limit, work_group,
-    emulated_options,         emulated_supports};
+    "chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group, emulated_options, emulated_supports};
 
 static rwkv6_status create_hopper(rwkv6_plan *plan, rwkv6_error *error) {
   return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_hopper, error);

@@ -55,6 +55,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
   if (!sub_chunks) return false;
   g->work_group = work_group;
+  g->each = 4;
   g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
   g->sub_chunks = sub_chunks;
   g->span = (dim + 63) / 64 * 64;
@@ -130,16 +131,11 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
   return false;
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl",
-                                                     "chunk_states_matrix.cl",
-                                                     4,
-                                                     nvidia_local_limit,
-                                                     largest_work_group,
-                                                     nvidia_options,
-                                                     nvidia_supports};
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", 4,
-                                                       emulated_local_limit,      largest_work_group,       emulated_options,
-                                                       emulated_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", nvidia_local_limit,
+                                                     largest_work_group,        nvidia_options,           nvidia_supports};
+const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl",
+                                                       emulated_local_limit,      largest_work_group,
+                                                       emulated_options,          emulated_supports};
 
 static rwkv6_status create_nvidia(rwkv6_plan *plan, rwkv6_error *error) {
   return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_nvidia, error);

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmocka_all.h"
 #include "conform/random.h"
@@ -83,10 +84,11 @@ static void make_problem(conform_random *random, bool ragged, int64_t segment_le
   static const struct {
     int32_t key_dim, value_dim;
     rwkv6_dtype dtype;
-  } kinds[] = {{64, 64, RWKV6_BF16},  {64, 64, RWKV6_FP32},  {128, 128, RWKV6_FP16}, {256, 256, RWKV6_BF16},
-               {16, 128, RWKV6_BF16}, {100, 33, RWKV6_FP16}, {8, 8, RWKV6_FP32},     {192, 80, RWKV6_BF16}};
+  } kinds[] = {{64, 64, RWKV6_BF16},   {64, 64, RWKV6_FP32},  {128, 128, RWKV6_FP16}, {256, 256, RWKV6_BF16},
+               {16, 128, RWKV6_BF16},  {100, 33, RWKV6_FP16}, {8, 8, RWKV6_FP32},     {192, 80, RWKV6_BF16},
+               {128, 128, RWKV6_BF16}, {128, 256, RWKV6_BF16}};
   const int64_t sequences = draw(random, 1, MOST_SEQUENCES), most = draw(random, 0, 1) ? 6000 : 400;
-  const int64_t length = draw(random, 1, most), kind = draw(random, 0, 7);
+  const int64_t length = draw(random, 1, most), kind = draw(random, 0, 9);
   cu_seqlens[0] = 0;
   for (int64_t n = 0; n < sequences; n++) cu_seqlens[n + 1] = cu_seqlens[n] + (ragged ? draw(random, 0, length) : length);
   rwkv6_problem_init(problem, sizeof *problem, sequences, cu_seqlens[sequences], draw(random, 1, 40), kinds[kind].key_dim,
@@ -191,6 +193,27 @@ static void test_automatic_mode(void **state) {
     }
 }
 
+/* Products of 128 work-items are for 64 or 128 key channels, and value channels in tiles of as many. */
+static void test_dims(void **state) {
+  (void)state;
+  static const struct {
+    int32_t key_dim, value_dim;
+    bool taken;
+  } dims[] = {{64, 64, true},   {64, 192, true},   {64, 80, false},   {128, 128, true}, {128, 256, true},
+              {128, 64, false}, {128, 192, false}, {192, 192, false}, {256, 256, false}};
+  for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+    rwkv6_problem problem;
+    rwkv6_plan *plan = NULL;
+    rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+    rwkv6_problem_init(&problem, sizeof problem, 1, 100, 4, dims[i].key_dim, dims[i].value_dim);
+    problem.dtype = problem.w_dtype = RWKV6_BF16;
+    assert_int_equal(rwkv6_plan_create(device, &problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, NULL), RWKV6_OK);
+    rwkv6_plan_get_info(plan, &info, NULL);
+    assert_int_equal(!strcmp(info.variant, "hopper"), dims[i].taken);
+    rwkv6_plan_destroy(&plan);
+  }
+}
+
 static int open_device(void **state) {
   (void)state;
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -214,6 +237,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_unsplit), cmocka_unit_test(test_automatic_segments), cmocka_unit_test(test_shortest_segments),
       cmocka_unit_test(test_edges),   cmocka_unit_test(test_odd_lengths),        cmocka_unit_test(test_automatic_mode),
+      cmocka_unit_test(test_dims),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }

@@ -66,6 +66,7 @@ FAULTS = [
     # units
     ("direction ignored", "unit.h", "(backward_in_time ? unit->length - 1 - step : step)", "step", "recurrent_forward", REVERSE),
     ("reverse off by one token", "unit.h", "unit->length - 1 - step", "unit->length - step", "recurrent_forward", REVERSE),
+    ("units in each other's turns", "unit.h", "table[turn].s3 >> 2", "table[turn].s3 >> 3", "recurrent_forward", LOG),
     ("slot -1 taken for slot 0", "unit.h", "(uint)slots[slots_at + unit->sequence]", "(uint)max(slots[slots_at + unit->sequence], 0)",
      "recurrent_forward", POOL),
     ("states of a pool by sequence, not by slot", "unit.h", "(index_t)slot : unit->sequence", "unit->sequence : unit->sequence",
@@ -218,6 +219,7 @@ BY_TURNS = "n=2 t=300 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare seed=7"
 ALIGNED = QUOTIENTS + " memory=host"
 RAW_LOGS = GROUPS + "decay=raw dist=ordinary"
 GROUPS_SEGMENTS = "n=1 t=300 h=1 k=64 v=64 dtype=bf16 w=bf16 dist=slow segment=128 seed=7"
+GROUPS_LAUNCHES = "n=1 t=520 h=1 k=64 v=64 dtype=bf16 w=bf16 dist=slow seed=7"
 TWO_TILES = "n=1 t=70 h=2 k=64 v=128 dtype=bf16 w=bf16 seed=7 dist=ordinary"
 TWO_TILES_SEGMENTS = "n=1 t=512 h=1 k=64 v=128 dtype=bf16 w=bf16 dist=slow segment=128 seed=7"
 RESET_SEGMENTS = "n=1 t=300 h=1 k=64 v=64 dtype=bf16 w=bf16 dist=resets segment=128 seed=7"
@@ -232,13 +234,13 @@ FAULTS += [
      "x->state.late[0] = late[0], x->state.late[1] = late[1];", "x->state.late[0] = early[0], x->state.late[1] = early[1];",
      "chunk_forward", QUOTIENTS),
     ("lower part of keys dropped", "chunk_group_state",
-     "engine_group_multiply_tiles(x->at, tiles->base, lower, v, step, &p->engine);", "", "chunk_forward", QUOTIENTS),
-    ("tail of a group's outputs not cut", "chunk_forward_group", "< count) *to =", "<= count) *to =", "chunk_forward", QUOTIENTS),
-    ("tail of a group's aligned outputs not cut", "chunk_forward_group", "if (first_token(p) + 4 * i < count)\n",
-     "if (first_token(p) + 4 * i <= count)\n", "chunk_forward", ALIGNED),
-    ("aligned rows beyond the last token copied", "chunk_group_tiles", "first_token(p) + 4 * i < count);", "true);", "chunk_forward",
+     "engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, &p->engine);", "", "chunk_forward", QUOTIENTS),
+    ("tail of a group's outputs not cut", "chunk_forward_group", "< count) *number =", "<= count) *number =", "chunk_forward", QUOTIENTS),
+    ("tail of a group's aligned outputs not cut", "chunk_forward_group", "if (first_token(p) + 4 * i < count) *",
+     "if (first_token(p) + 4 * i <= count) *", "chunk_forward", ALIGNED),
+    ("aligned rows beyond the last token copied", "chunk_group_walk", "first_token(p) + 4 * i < count);", "true);", "chunk_forward",
      ALIGNED),
-    ("rows that are not aligned copied beyond the last token", "chunk_group_tiles", "first_token(p) + 4 * (i / 8) < count ?",
+    ("rows that are not aligned copied beyond the last token", "chunk_group_walk", "first_token(p) + 4 * (i / 8) < count ?",
      "first_token(p) + 4 * (i / 8) <= count ?", "chunk_forward", QUOTIENTS),
     ("strong decays divided by", "chunk_group_state", "#define MODERATE -25.0f", "#define MODERATE -3e38f", "chunk_forward", EXACT),
     ("decays of 16 tokens left out between sub-groups", "chunk_group_exact",
@@ -268,12 +270,11 @@ FAULTS += [
     ("late decays applied once more after an exact chunk", "chunk_forward_group", "x->state.late[0] = x->state.late[1] = 1.0f;", "",
      "chunk_forward", BY_TURNS),
     ("late decays dropped before an exact chunk", "chunk_forward_group",
-     "  }\n  find_decays(early, late, tiles, p);\n  decay_state(&x->state, x->state.late);\n",
-     "  }\n  find_decays(early, late, tiles, p);\n", "chunk_forward", BY_TURNS),
+     "decay_state(&x->state, x->state.late);\n  show(x, tiles, n, p);", "show(x, tiles, n, p);", "chunk_forward", BY_TURNS),
     ("late decays dropped before the next chunk", "chunk_forward_group",
      "decay_state(&x->state, x->state.late);\n  decay_state(&x->state, early);", "decay_state(&x->state, early);", "chunk_forward",
      QUOTIENTS),
-    ("late decays left out of a stored state", "chunk_group_state", "x->at[q] * x->late[q / 2 & 1];", "x->at[q];", "chunk_forward",
+    ("late decays left out of a stored state", "chunk_group_state", "x->at[j][q] * x->late[q / 2 & 1];", "x->at[j][q];", "chunk_forward",
      GROUPS_SEGMENTS),
     ("series taken for decays far from 1", "chunk_group_state", "fabs(x[q]) < 0.125f", "fabs(x[q]) < 4.0f", "chunk_forward", GROUPS_SEGMENTS),
     ("state decayed by the channels of the first sub-group", "chunk_group_state", "SUMS_STRIDE + 4 * p->engine.warp +", "SUMS_STRIDE +",
@@ -283,6 +284,8 @@ FAULTS += [
     ("raw logs rounded to bf16", "chunk_group_tiles", "(DIRECT_LOGS ? 1 : 3)", "1", "chunk_forward", RAW_LOGS),
     ("second tile of columns made of the first's v", "chunk_forward_group", "v, v_at, p, first_step, COLUMNS * p->tile);",
      "v, v_at, p, first_step, 0);", "chunk_forward", TWO_TILES),
+    ("state of a group not handed on to the next launch", "chunk_forward_group", "first_step > 0 ? carried : from", "from", "chunk_forward",
+     GROUPS_LAUNCHES),
     ("decays of segments left out by groups", "chunk_states_group", "x->decay[h] *= early[h];", "", "chunk_forward", GROUPS_SEGMENTS),
     ("decays of later sub-groups left out of keys", "chunk_states_group", " + later[2 * n + (q & 1)]", "", "chunk_forward",
      GROUPS_SEGMENTS),
@@ -298,12 +301,114 @@ FAULTS += [
      "early[0] = early[1] = 0.0f;\n  decay_state(&x->state, early);", "chunk_forward", GROUPS_SEGMENTS),
     ("decays of segments lost between launches of groups", "chunk_states_group", "present ? decays[key + 8 * h] : 1.0f", "1.0f",
      "chunk_forward", GROUPS_SEGMENTS),
-    ("sums of segments lost between launches", "chunk_states_group", "state_at(p, p->unit.number), p, active);",
-     "state_at(p, p->unit.number), p, false);", "chunk_forward", GROUPS_SEGMENTS),
-    ("second tile of a segment made of the first's v", "chunk_states_group", "v, v_at, p, first_step, COLUMNS * p->tile);",
-     "v, v_at, p, first_step, 0);", "chunk_forward", TWO_TILES_SEGMENTS),
+    ("sums of segments lost between launches", "chunk_states_group", "first_step > 0 ? active : start != 0", "first_step > 0 ? false : start != 0",
+     "chunk_forward", GROUPS_SEGMENTS),
+    ("second tile of a segment made of the first's v", "chunk_states_group", "first_step, COLUMNS * p->tile + 64 * p->part);",
+     "first_step, 64 * p->part);", "chunk_forward", TWO_TILES_SEGMENTS),
     ("logarithms of resets summed as they are", "chunk_states_group", "sum_logs(&after, &all, true,", "sum_logs(&after, &all, false,",
      "chunk_forward", RESET_SEGMENTS),
+]
+
+# Two groups of 128 work-items, each with 64 of 128 key channels. On the emulation they keep step, so nothing is planted in what the real
+# engine's groups do each at its own pace.
+WIDE = "k=128 v=128 dtype=bf16 w=bf16 n=1 h=1 "
+WIDE_QUOTIENTS = WIDE + "t=131 dist=ordinary seed=7"
+WIDE_ALIGNED = WIDE_QUOTIENTS + " memory=host"
+WIDE_REVERSE = WIDE_QUOTIENTS + " reverse=1 strides=padded"
+WIDE_BY_TURNS = WIDE + "t=260 dist=rare seed=3"
+WIDE_SEGMENTS = WIDE + "t=512 dist=slow segment=256 seed=7"
+WIDE_ALIGNED_SEGMENTS = WIDE_SEGMENTS + " memory=host"
+
+
+def of_first_group(program, tensor):
+    """The second group's rows of a tensor are the first's."""
+    name = tensor.lower()
+    walk = f"WALK_{tensor}, tiles, {name}, {name}_at, p, first_step, "
+    return program, walk + "64 * p->part);", walk + "0);", "chunk_forward"
+
+
+def rest_left_out(tensor, place):
+    """Where a chunk is not whole though rows are aligned, its rows are those of a chunk before."""
+    copy = f"copy_some_rows({place}, &x->walkers, WALK_{tensor},"
+    return "chunk_forward_group", copy, "if (!p->whole) " + copy, "chunk_forward", WIDE_ALIGNED
+
+
+KEY = "const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row;\n  UNROLL for (int h = 0; h < 2; h++) "
+
+FAULTS += [
+    # channels of the second group
+    ("u of the first group", "chunk_forward_group", "p->head * KEY_DIM + 64 * p->part + i]", "p->head * KEY_DIM + i]", "chunk_forward",
+     WIDE_QUOTIENTS),
+    ("r of the first group", *of_first_group("chunk_forward_group", "R"), WIDE_QUOTIENTS),
+    ("k of the first group", *of_first_group("chunk_forward_group", "K"), WIDE_QUOTIENTS),
+    ("w of the first group", *of_first_group("chunk_forward_group", "W"), WIDE_QUOTIENTS),
+    ("k of the first group in segments", *of_first_group("chunk_states_group", "K"), WIDE_SEGMENTS),
+    ("w of the first group in segments", *of_first_group("chunk_states_group", "W"), WIDE_SEGMENTS),
+    ("state of the first group", "chunk_group_state", "const int key = 64 * p->part + ROWS", "const int key = ROWS", "chunk_forward",
+     WIDE_QUOTIENTS),
+    ("decays of segments loaded from the first group's", "chunk_states_group", KEY + "x", KEY.replace("64 * p->part + ", "") + "x",
+     "chunk_forward", WIDE_SEGMENTS),
+    ("decays of segments stored over the first group's", "chunk_states_group", KEY + "{", KEY.replace("64 * p->part + ", "") + "{",
+     "chunk_forward", WIDE_SEGMENTS),
+    ("two groups in one part of local memory", "chunk_group_tiles", "tiles->all + p->part * PART_BYTES;", "tiles->all;",
+     "chunk_forward", WIDE_QUOTIENTS),
+    ("operands of two groups exchanged in one place", "engine_hopper_emulated", "e->item = 128 * group + item;", "e->item = item;",
+     "chunk_forward", WIDE_QUOTIENTS),
+    # o of both
+    ("share of the first group left out", "chunk_forward_group", "vload4(i, out[j]) + share : share", "vload4(i, out[j]) : share",
+     "chunk_forward", WIDE_QUOTIENTS),
+    ("half of a share given twice", "chunk_forward_group", "to[GROUP * (8 * j + i)] = vload4(i, out[j]);",
+     "to[GROUP * (8 * j + i)] = vload4(i, out[0]);", "chunk_forward", WIDE_QUOTIENTS),
+    ("share in the order of the other work-items' accumulators", "chunk_forward_group", "(tiles->all + AT_STATE) + p->item;",
+     "(tiles->all + AT_STATE) + (p->part ? p->item ^ 1 : p->item);", "chunk_forward", WIDE_QUOTIENTS),
+    ("outputs of the group that gives", "chunk_forward_group", "if (p->part != PARTS - 1) return;", "if (p->part != 0) return;",
+     "chunk_forward", WIDE_QUOTIENTS),
+    # value channels from 64 on
+    ("second half of v made of the first in whole chunks", "chunk_forward_group", "&from, 128 * j, p,", "&from, 0, p,", "chunk_forward",
+     WIDE_ALIGNED),
+    ("second half of v made of the first in the rest", "chunk_forward_group", "WALK_V, 128 * j, tiles", "WALK_V, 0, tiles",
+     "chunk_forward", WIDE_ALIGNED),
+    ("second half of v made of the first in segments", "chunk_states_group", "COLUMNS * p->tile + 64 * p->part);",
+     "COLUMNS * p->tile);", "chunk_forward", WIDE_SEGMENTS),
+    ("halves of v in one tile in segments", "chunk_states_group", "copy_some_rows(tiles->all + offset_of_values(n, p->part),",
+     "copy_some_rows(tiles->all + offset_of_values(n, 0),", "chunk_forward", WIDE_SEGMENTS),
+    ("halves of aligned v in one tile in segments", "chunk_states_group", "WALK_V, tiles->all + offset_of_values(n, p->part),",
+     "WALK_V, tiles->all + offset_of_values(n, 0),", "chunk_forward", WIDE_ALIGNED_SEGMENTS),
+    ("pairs multiplied by the first half of v", "chunk_forward_group", "(out[j], x, tiles->all, offset_of_values(n, j)",
+     "(out[j], x, tiles->all, offset_of_values(n, 0)", "chunk_forward", WIDE_QUOTIENTS),
+    ("keys multiplied by the first half of v", "chunk_group_state", "const int v = offset_of_values(n, j);",
+     "const int v = offset_of_values(n, 0);", "chunk_forward", WIDE_QUOTIENTS),
+    ("r multiplied by the first half of the state", "chunk_forward_group", "AT_STATE + 2 * TILE * j,", "AT_STATE,", "chunk_forward",
+     WIDE_QUOTIENTS),
+    ("second half of the state shown over the first", "chunk_group_state", "shown_at(first, q)[j * TILE / 2 + n * 8 * 32] = ",
+     "shown_at(first, q)[n * 8 * 32] = ", "chunk_forward", WIDE_QUOTIENTS),
+    ("second half of a stored state over the first", "chunk_group_state", "COLUMNS * p->tile + 64 * j + 8", "COLUMNS * p->tile + 8",
+     "chunk_forward", WIDE_QUOTIENTS),
+    ("second half of o over the first", "chunk_forward_group", "store_rows(to.place + 128 * j,", "store_rows(to.place,",
+     "chunk_forward", WIDE_QUOTIENTS),
+    ("second half of aligned o over the first", "chunk_forward_group", "store_whole_rows(to.place + 128 * j,",
+     "store_whole_rows(to.place,", "chunk_forward", WIDE_ALIGNED),
+    # walkers in local memory
+    ("walkers stay with the first chunk", "chunk_group_walk", "part_of(kept.stride, CHUNK * n, p)", "part_of(kept.stride, 0, p)",
+     "chunk_forward", WIDE_QUOTIENTS),
+    ("walkers go forward where time goes backward", "chunk_group_walk", "->stride = stride;\n}",
+     "->stride = which == WALK_W ? abs(stride) : stride;\n}", "chunk_forward", WIDE_REVERSE),
+    ("walkers with each other's strides", "chunk_group_walk", "walker->stride = kept.stride;",
+     "walker->stride = kept_walker_of(tiles, WALK_R)->stride;", "chunk_forward", WIDE_REVERSE),
+    ("walkers begin a token late where time goes backward", "chunk_group_walk", "->first = (long)first;",
+     "->first = (long)first + min(stride, 0);", "chunk_forward", WIDE_REVERSE),
+    ("rest of a unit copied from behind it", "chunk_group_walk", "(long)walker->stride * CHUNK : x", "0 : x", "chunk_forward", ALIGNED),
+    # the rest of a unit
+    ("r of the rest not copied", *rest_left_out("R", "tiles->base + AT_R")),
+    ("k of the rest not copied", *rest_left_out("K", "tiles->base + offset_of(n, ROWS_K)")),
+    ("w of the rest not copied", *rest_left_out("W", "tiles->base + offset_of(n, ROWS_W)")),
+    ("half of v of the rest not copied", "chunk_forward_group", "(p->part == 0 ? PARTS : 0)", "(p->part == 0 ? 1 : 0)", "chunk_forward",
+     WIDE_ALIGNED),
+    # the exact way
+    ("state recalled without its decays", "chunk_forward_group", "decay_state(&x->state, early);\n  begin_outputs", "begin_outputs",
+     "chunk_forward", WIDE_BY_TURNS),
+    ("second half of the state recalled from the first", "chunk_group_state", "= shown_at(first, q)[j * TILE / 2 +",
+     "= shown_at(first, q)[", "chunk_forward", WIDE_BY_TURNS),
 ]
 
 TINY = "n=2 ragged=1 t=19 h=1 k=8 v=12 seed=6"

@@ -33,5 +33,9 @@ check chunk_forward "t=300 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare optiona
 check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 memory=host optional=15 seed=7" emulated_hopper
 check chunk_forward "t=192 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=64 seed=7" emulated,emulated_hopper
 check chunk_forward "t=131 n=2 h=3 k=64 v=128 dtype=bf16 w=bf16 decay=raw dist=resets strides=padded seed=7" emulated_hopper
+# Two groups of them: by turns, aligned and a rest; two tiles, backward in time; segments and launches.
+check chunk_forward "t=200 n=3 ragged=1 k=128 v=128 dtype=bf16 w=bf16 dist=rare memory=host optional=15 seed=3" emulated_hopper
+check chunk_forward "t=260 k=128 v=256 dtype=bf16 w=bf16 decay=raw dist=rare reverse=1 strides=padded seed=3" emulated_hopper
+check chunk_forward "t=2100 k=128 v=128 dtype=bf16 w=bf16 dist=slow segment=1024 seed=7" emulated_hopper
 check chunk_backward "t=520 n=2 k=32 v=32 dtype=bf16 w=bf16 dist=slow optional=15 strides=fused segment=256"
 [ "$checked" -gt 0 ]

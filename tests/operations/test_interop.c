@@ -354,6 +354,7 @@ static void test_emulated(void **state) {
   (void)state;
   assert_true(check_emulated("emulated", 16) > 0);
   check_emulated("emulated_hopper", 64);
+  check_emulated("emulated_hopper", 128);
 }
 
 /* zero, fork, save and load, between events on an out-of-order queue where there is one. */
