@@ -194,8 +194,9 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
                                     state->kernel, &state->log, error);
   if (status) return status;
 
-  const rwkv6_cl_segments segments =
-      rwkv6_cl_choose_segments(plan->device, problem, chunk->tiles, chunk->each, 4 * chunk->span);
+  const int64_t granule = 4 * chunk->span;
+  const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, 2 * granule};
+  const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, &how);
   const int64_t count = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
   rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
   const double elements =

@@ -47,6 +47,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, void *
   const int most_lanes = rwkv6_power_of_2((problem->value_dim + 3) / 4);
   g->work_group = work_group;
   g->each = 4;
+  g->splits_from = 4;
   g->lanes = smaller(work_group / least_parts, most_lanes);
   const int parts_of_use = rwkv6_power_of_2((problem->key_dim + 3) / 4);
   if (work_group / g->lanes > parts_of_use) g->lanes = work_group / parts_of_use;
@@ -282,7 +283,9 @@ void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
 }
 
 static rwkv6_cl_segments segments_of(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
-  return rwkv6_cl_choose_segments(device, problem, chunk->tiles, chunk->each, 2 * chunk->span);
+  const int64_t granule = 2 * chunk->span;
+  const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, chunk->splits_from * granule};
+  return rwkv6_cl_choose_segments(device, problem, &how);
 }
 
 /* With a length that the problem fixes, the states' program has a say in the geometry of a batch that is not split as well: the

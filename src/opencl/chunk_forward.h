@@ -27,6 +27,7 @@ typedef struct rwkv6_cl_chunk {
   int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
   int64_t tiles;        /* work-groups of one head of a unit */
   int each;             /* work-groups that a compute unit of a GPU wants */
+  int splits_from;      /* forward: shortest segments of a sequence that is worth splitting */
   int64_t state_groups; /* the same for the scan */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;

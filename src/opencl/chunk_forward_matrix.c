@@ -56,6 +56,7 @@ static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool e
   if (!sub_chunks) return false;
   g->work_group = work_group;
   g->each = 4;
+  g->splits_from = 4;
   g->lanes = work_group / 8; /* 16 value channels of a sub-group are 4 quads */
   g->sub_chunks = sub_chunks;
   g->span = (dim + 63) / 64 * 64;

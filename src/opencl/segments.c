@@ -21,22 +21,21 @@ static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, i
  * Splitting reads k, v and w twice and adds about half the arithmetic: it has to give several times the work-groups. Lengths
  * are rounded to nearest, and a rest of half a granule is a segment, so that a token more or less changes little.
  */
-static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int each,
-                                   int64_t granule) {
-  const int64_t longest = rwkv6_problem_longest(problem);
-  const int64_t groups = problem->heads * tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
-  const int64_t segments = wanted_groups(device, each) / (groups > 0 ? groups : 1);
-  if (segments < 3 || longest < 2 * granule) return rwkv6_cl_unsplit;
+static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how) {
+  const int64_t longest = rwkv6_problem_longest(problem), granule = how->granule;
+  const int64_t groups = problem->heads * how->tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
+  const int64_t segments = wanted_groups(device, how->each) / (groups > 0 ? groups : 1);
+  if (segments < 3 || longest < how->from) return rwkv6_cl_unsplit;
   const int64_t granules = (divide_up(longest, segments) + granule / 2) / granule;
   const rwkv6_cl_segments shorter = {granule * (granules > 0 ? granules : 1), granule / 2}, longer = {shorter.length, granule};
   return is_cheap(problem, shorter, granule) ? shorter : is_cheap(problem, longer, granule) ? longer : rwkv6_cl_unsplit;
 }
 
-rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int each,
-                                           int64_t granule) {
-  if (problem->segment_length == 0) return automatic(device, problem, tiles, each, granule);
+rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem,
+                                           const rwkv6_cl_splitting *how) {
+  if (problem->segment_length == 0) return automatic(device, problem, how);
   const int64_t longest = rwkv6_problem_longest(problem);
   const int64_t wanted = problem->segment_length < longest ? problem->segment_length : longest;
-  const rwkv6_cl_segments fixed = {divide_up(wanted > 0 ? wanted : 1, granule) * granule, granule};
+  const rwkv6_cl_segments fixed = {divide_up(wanted > 0 ? wanted : 1, how->granule) * how->granule, how->granule};
   return wanted < 0 ? rwkv6_cl_unsplit : fixed;
 }

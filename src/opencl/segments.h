@@ -5,13 +5,19 @@
 
 #include "opencl/units.h"
 
+typedef struct rwkv6_cl_splitting {
+  int64_t tiles;   /* work-groups of one head of a unit */
+  int each;        /* work-groups that a compute unit of a GPU wants */
+  int64_t granule; /* tokens: the least that a segment has, which bounds the memory for states */
+  int64_t from;    /* tokens of the shortest sequence that is worth splitting */
+} rwkv6_cl_splitting;
+
 /*
- * A length that the problem fixes is rounded up to a multiple of `granule`, the least that a segment has, which bounds the
- * memory for states. Automatic: by the work-groups that a GPU wants for `each` of its compute units and the `tiles` of each
- * head of a unit; the last segment can then have half of that, as long as there are no more units than tokens / granule, which
- * is rounded up where sequences have one length.
+ * A length that the problem fixes is rounded up to a multiple of the granule. Automatic: by the work-groups that a device
+ * wants; the last segment can then have half a granule, as long as there are no more units than tokens / granule, which is
+ * rounded up where sequences have one length.
  */
-rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem, int64_t tiles, int each,
-                                           int64_t granule);
+rwkv6_cl_segments rwkv6_cl_choose_segments(const rwkv6_device *device, const rwkv6_problem *problem,
+                                           const rwkv6_cl_splitting *how);
 
 #endif

@@ -164,11 +164,12 @@ static int64_t longest_of(const rwkv6_problem *problem, rwkv6_cl_segments segmen
 static void test_odd_lengths(void **state) {
   (void)state;
   static const int64_t lengths[] = {1024, 2048, 4096, 8192, 16384, 32768};
+  static const rwkv6_cl_splitting how = {1, 4, 128, 512};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
     for (int64_t more = -5; more <= 5; more++) {
       const rwkv6_problem even = problem_of(lengths[i]), odd = problem_of(lengths[i] + more);
-      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(device, &even, 1, 4, 128);
-      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(device, &odd, 1, 4, 128);
+      const rwkv6_cl_segments at = rwkv6_cl_choose_segments(device, &even, &how);
+      const rwkv6_cl_segments beside = rwkv6_cl_choose_segments(device, &odd, &how);
       const int64_t count = rwkv6_cl_units_count(&even, at), other = rwkv6_cl_units_count(&odd, beside);
       if (count < 2 || other != count || longest_of(&odd, beside) > longest_of(&even, at) + 5)
         fail_msg("%d tokens in %d segments, %d in %d", (int)even.tokens, (int)count, (int)odd.tokens, (int)other);
