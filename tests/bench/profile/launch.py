@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""launch.py CUBIN KERNEL BYTES GROUPS WORK_GROUP TIMES [spikes]: runs chunk_forward or chunk_states through CUDA's driver interface (README)."""
+"""launch.py CUBIN KERNEL BYTES GROUPS WORK_GROUP TIMES [spikes]: runs chunk_forward or chunk_states through CUDA's driver interface (README).
+
+K = V = 64 with a WORK_GROUP of 128, 128 with one of 256.
+"""
 
 import ctypes
 import sys
 
 import numpy
 
-LENGTH, HEADS, DIM, TOKENS = 4096, 32, 64, 32768
+DIM = 128 if sys.argv[5] == "256" else 64
+LENGTH, HEADS, TOKENS = 4096, DIM // 2, 32768 * 64 // DIM
 DRAWN = 1 << 22  # numbers that are drawn; a tensor repeats them
 L, I, F, P = ctypes.c_int64, ctypes.c_int32, ctypes.c_float, ctypes.c_uint64
 cuda = ctypes.CDLL("libcuda.so.1")
