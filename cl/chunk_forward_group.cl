@@ -337,9 +337,10 @@ static inline void go_moderate(float out[PARTS][32], keep_t *x, tokens_t *r, tok
   x->state.late[0] = late[0], x->state.late[1] = late[1];
 }
 
-/* The exact way's r, with decays since the beginning of its 16 tokens, A of those, r u k, and keys in local memory. */
-static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], const keep_t *x, const tiles_t *tiles,
-                                 const place_t *p, int left) {
+/* The exact way's r, with decays since the beginning of its 16 tokens, A of those, r u k and the decays of the chunk's halves;
+ * S before the chunk and keys go to local memory. */
+static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], float early[2], float late[2], keep_t *x,
+                                 const tiles_t *tiles, int n, const place_t *p, int left) {
   float factors[16];
   tokens_t k, decayed;
   split_t keys;
@@ -349,6 +350,9 @@ static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], c
     load_rows(&k_rows, tiles->rows, ROWS_K, i, p);
     load_rows(&w_rows, tiles->rows, ROWS_W, i, p);
   }
+  find_decays(early, late, tiles, p);
+  decay_state(&x->state, x->state.late);
+  show(x, tiles, n, p);
   diagonal[0] = diagonal[1] = 0.0f;
   UNROLL for (int i = 0; i < 8; i++) add_diagonal(diagonal, &r_rows, &k_rows, i, x->sign, tiles, p);
   finish_diagonal(diagonal, x->scale, p);
@@ -369,10 +373,7 @@ static inline void go_exact(float out[PARTS][32], keep_t *x, const tiles_t *tile
   float A[32], own[8], diagonal[2], early[2], late[2], factors[16];
   tokens_t r;
   split_t parts;
-  find_decays(early, late, tiles, p);
-  decay_state(&x->state, x->state.late);
-  show(x, tiles, n, p);
-  prepare_exact(&r, own, diagonal, x, tiles, p, left);
+  prepare_exact(&r, own, diagonal, early, late, x, tiles, n, p, left);
   engine_barrier(); /* rows of r go where they were */
   copy_tokens(x, tiles, n + 1, p, whole);
   engine_wait(2);
