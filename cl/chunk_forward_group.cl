@@ -22,8 +22,10 @@
  */
 #define OUTPUTS
 #include "chunk_group_exact.h"
+#include "chunk_group_mask.h"
 #include "chunk_group_state.h"
-#include "chunk_group_walk.h"
+
+#include "chunk_group_walk.h" /* after tiles */
 
 /* What a work-item keeps from chunk to chunk. */
 typedef struct keep_t {
@@ -71,8 +73,8 @@ static inline void multiply_values(float out[PARTS][32], const split_t *A, const
     operand_of(x, A->upper, step);
     operand_of(y, A->lower, step);
     UNROLL for (int j = 0; j < PARTS; j++) {
-      engine_group_multiply(out[j], x, tiles->all, offset_of_values(n, j), step, &p->engine);
-      engine_group_multiply(out[j], y, tiles->all, offset_of_values(n, j), step, &p->engine);
+      engine_group_multiply(out[j], x, tiles->all, offset_of_values(n, j), step, 1, &p->engine);
+      engine_group_multiply(out[j], y, tiles->all, offset_of_values(n, j), step, 1, &p->engine);
     }
   }
   engine_close();
@@ -89,38 +91,6 @@ static inline void add_diagonal(float diagonal[2], const rows_t *r, const rows_t
   const float2 u = ((local const float2 *)(bonus_of(tiles) + p->engine.pair * SUMS_STRIDE))[n];
   UNROLL for (int h = 0; h < 2; h++) diagonal[h] = fma(low_of(r->at[h][n], sign), u.x * low(k->at[h][n]),
                                                        fma(high_of(r->at[h][n], sign), u.y * high(k->at[h][n]), diagonal[h]));
-}
-
-/* The whole sum. */
-static inline void finish_diagonal(float diagonal[2], float scale, const place_t *p) {
-  UNROLL for (int h = 0; h < 2; h++) {
-    diagonal[h] += engine_swap(diagonal[h], 1, &p->engine);
-    diagonal[h] += engine_swap(diagonal[h], 2, &p->engine);
-    diagonal[h] *= scale;
-  }
-}
-
-/* Nothing above the diagonal, and what belongs on it, for sub-group `warp` (a constant). */
-static inline void mask_of(float A[32], const float diagonal[2], int warp, const place_t *p) {
-  const int ahead = p->engine.row - 2 * p->engine.pair;
-  UNROLL for (int n = 2 * warp; n < 8; n++) {
-    UNROLL for (int q = 0; q < 4; q++) {
-      const int h = q / 2, beyond = n - 2 * warp - h; /* octets of tokens j after that of token i */
-      const float on = select(0.0f, diagonal[h], ahead == (q & 1));
-      A[4 * n + q] = beyond > 0 ? 0.0f : beyond < 0 ? A[4 * n + q] : select(on, A[4 * n + q], ahead > (q & 1));
-    }
-  }
-}
-
-static inline void mask(float A[32], const float diagonal[2], const place_t *p) {
-  if (p->engine.warp == 0)
-    mask_of(A, diagonal, 0, p);
-  else if (p->engine.warp == 1)
-    mask_of(A, diagonal, 1, p);
-  else if (p->engine.warp == 2)
-    mask_of(A, diagonal, 2, p);
-  else
-    mask_of(A, diagonal, 3, p);
 }
 
 /* The first group's share in o, [64 tokens x COLUMNS] as accumulators have it, is where its state was. */
@@ -441,14 +411,14 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   const int all = active ? (int)(end - first_step) : 0;
   for (int i = p->item; i < 64; i += GROUP)
     bonus_of(tiles)[(i & 7) / 2 * SUMS_STRIDE + i / 8 * 2 + (i & 1)] = u[u_at + p->head * KEY_DIM + 64 * p->part + i];
-  p->whole = aligned(r, r_at) && aligned(k, k_at) && aligned(v, v_at) && aligned(w, w_at) && aligned(o, o_at);
+  p->whole = aligned(r, r_at, 2) && aligned(k, k_at, 2) && aligned(v, v_at, 2) && aligned(w, w_at, 2) && aligned(o, o_at, 2);
   p->numbers = batch.s5 > 0 ? 32 : 0; /* there are heads */
   if (p->item < 32) store_ones(tiles, BEFORE, THROUGH, log(fabs(out_scale) * ENGINE_CUT * ENGINE_CUT), p);
-  begin_walk(&x->walkers, WALK_R, tiles, r, r_at, p, first_step, 64 * p->part);
-  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, p, first_step, 64 * p->part);
-  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, p, first_step, 64 * p->part);
-  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, p, first_step, COLUMNS * p->tile);
-  begin_walk(&x->walkers, WALK_O, tiles, o, o_at, p, first_step, COLUMNS * p->tile);
+  begin_walk(&x->walkers, WALK_R, tiles, r, r_at, 2, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, 2, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, 2, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, 2, p, first_step, COLUMNS * p->tile);
+  begin_walk(&x->walkers, WALK_O, tiles, o, o_at, 2, p, first_step, COLUMNS * p->tile);
   barrier(CLK_LOCAL_MEM_FENCE);
 
   x->scale = fabs(out_scale);

@@ -66,10 +66,6 @@ static inline void recall_state(state_t *x, const tiles_t *tiles, const place_t 
   }
 }
 
-/* Log of the decays of 16 tokens: those of 32, 2^-72, are far inside the range of fp32, their inverse and what that multiplies
- * too. */
-#define MODERATE -25.0f
-
 /* The last row has the sums of all 16 tokens. Returns whether they are moderate: NaN is not, nor are decays that make more of a
  * state. */
 static inline bool store_sums(const tokens_t *through, const tiles_t *tiles, const place_t *p) {
@@ -81,20 +77,6 @@ static inline bool store_sums(const tokens_t *through, const tiles_t *tiles, con
     moderate &= (fabs(first) <= -MODERATE) & (fabs(second) <= -MODERATE);
   }
   return p->engine.row != 7 || moderate;
-}
-
-/*
- * e^x of four numbers, one near 1 rounded once, to nearest (decay.h): 1 + the series of e^x - 1, whose next term is under
- * 2^-27.
- */
-static inline void whole_decays(float x[4]) {
-  float far[4];
-  UNROLL for (int q = 0; q < 4; q++) far[q] = engine_exp2(x[q] * LOG2_E);
-  engine_ready(far); /* and not in branches */
-  UNROLL for (int q = 0; q < 4; q++) {
-    const float more = fma(x[q], fma(x[q], fma(x[q], fma(x[q], 0x1.111112p-7f, 0x1.555556p-5f), 0x1.555556p-3f), 0.5f), 1.0f);
-    x[q] = select(far[q], fma(x[q], more, 1.0f), fabs(x[q]) < 0.125f);
-  }
 }
 
 /* The decays of all tokens of the chunk's halves, of this work-item's two channels of S. */
@@ -119,8 +101,8 @@ static inline void add_keys(state_t *x, const tiles_t *tiles, int n, const place
   UNROLL for (int j = 0; j < PARTS; j++) {
     const int v = offset_of_values(n, j);
     UNROLL for (int step = 0; step < 4; step++) {
-      engine_group_multiply_tiles(x->at[j], tiles->base, upper, tiles->all, v, step, &p->engine);
-      engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, &p->engine);
+      engine_group_multiply_tiles(x->at[j], tiles->base, upper, tiles->all, v, step, 1, &p->engine);
+      engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, 1, &p->engine);
     }
   }
   engine_close();

@@ -9,48 +9,13 @@
 #ifndef CHUNK_GROUP_TILES_H
 #define CHUNK_GROUP_TILES_H
 
-#ifndef KEY_DIM /* 64 or 128 */
-#define KEY_DIM 64
-#endif
-#ifndef VALUE_DIM /* a multiple of KEY_DIM */
-#define VALUE_DIM 64
-#endif
-#ifndef DTYPE /* bf16, for w too */
-#define DTYPE bf16
-#endif
-#ifndef W_DTYPE
-#define W_DTYPE bf16
-#endif
-#ifndef WORK_GROUP /* work-items: no other number than 2 KEY_DIM */
-#define WORK_GROUP 128
-#endif
-#ifndef SPAN /* steps between checkpoints of chunk_states */
-#define SPAN 64
-#endif
-
-#include "decay.h"
-#include "storage.h"
-#include "unit.h"
-
-#ifdef ENGINE_NVIDIA
-#include "engine_hopper.h"
-#else
-#include "engine_hopper_emulated.h"
-#endif
-
-#define CHUNK 64
-#define ROWS 16 /* tokens of a sub-group */
-#define GROUP 128
-#define PARTS (KEY_DIM / 64) /* groups, each with 64 key channels and all value channels of the work-group */
-#define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */
-#define TILES (VALUE_DIM / COLUMNS)
+#include "chunk_group_place.h"
 
 /*
  * Places in local memory, in bytes, from the beginning of a group's part up to PART_BYTES, else from that of all. A tile is 64
  * rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of k, w and v are there for two chunks at a time,
  * those of r for one; a sub-group copies its own 16 of r, k and w.
  */
-#define TILE 8192
 #define SUMS_STRIDE 20 /* floats of 16 channels: no two of a sub-group in one bank */
 #define SUMS (4 * 4 * SUMS_STRIDE * 4)
 #define AT_ROWS 0 /* k and w, and again */
@@ -106,43 +71,12 @@ static inline local float *bonus_of(const tiles_t *tiles) {
   return (local float *)(tiles->base + AT_BONUS);
 }
 
-typedef struct place_t {
-  unit_t unit;
-  index_t head, heads;
-  int part, item, tile; /* of PARTS, of GROUP, of TILES */
-  bool reverse;
-  bool whole;  /* all 16 bytes that go at once are aligned */
-  int numbers; /* 32: those of a work-item in a tile of 16 bits. Compilers do not know it, so they do not unroll loops over it.
-                */
-  engine_t engine;
-} place_t;
-
-static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
-                              local uint *exchange) {
-  p->heads = BATCH_HEADS(batch);
-  p->reverse = BATCH_REVERSE(batch) != (dual != 0);
-  p->tile = (int)find_head(&p->unit, &p->head, units, batch, first_group + (index_t)get_group_id(0), TILES);
-  p->part = PARTS == 1 ? 0 : engine_uniform((int)get_local_id(0) / GROUP);
-  p->item = (int)get_local_id(0) & (GROUP - 1);
-  engine_begin(&p->engine, p->part, p->item, exchange);
-}
-
 /* ---- rows ---- */
 
 /* Pairs of channels 8 n + 2 pair and the next, of tokens row and row + 8. */
 typedef struct rows_t {
   uint at[2][8];
 } rows_t;
-
-/* A work-item carries 16 bytes number lane % 8 of tokens lane / 8, and 4, 8 and 12 tokens later, of its sub-group's. */
-static inline int first_token(const place_t *p) {
-  return ROWS * p->engine.warp + p->engine.lane / 8;
-}
-
-/* `pointer` with bits of it flipped. */
-static inline local uchar *flip(local uchar *pointer, int bits) {
-  return (local uchar *)((uintptr_t)pointer ^ (uintptr_t)bits);
-}
 
 static inline void find_base(tiles_t *tiles, local uchar *pool, const place_t *p) {
   engine_prepare_base(pool, (int)get_local_id(0));
@@ -180,14 +114,6 @@ static inline void load_rows(rows_t *rows, local uchar *from, int which, int n, 
   UNROLL for (int h = 0; h < 2; h++) engine_load_rows(rows->at[h] + n, from, which * TILE + 1024 * h, n, &p->engine);
 }
 
-static inline float low(uint pair) {
-  return as_float(pair << 16);
-}
-
-static inline float high(uint pair) {
-  return as_float(pair & 0xffff0000u);
-}
-
 /* The same with another sign, where `sign` is 0x80000000. */
 static inline float low_of(uint pair, uint sign) {
   return as_float((pair << 16) + sign);
@@ -199,11 +125,6 @@ static inline float high_of(uint pair, uint sign) {
 
 /* ---- numbers in two parts ---- */
 
-/* [16 tokens x 64] as sums of two bf16 each, 2^-16 off at most. */
-typedef struct split_t {
-  uint upper[2][8], lower[2][8];
-} split_t;
-
 /* Octet n, in accumulators' order. */
 static inline void split_octet(split_t *x, const float c[4], int n) {
   UNROLL for (int h = 0; h < 2; h++) {
@@ -212,11 +133,6 @@ static inline void split_octet(split_t *x, const float c[4], int n) {
     x->lower[h][n] =
         engine_pack_bf16(first - as_float(as_uint(first) & 0xffff0000u), second - as_float(as_uint(second) & 0xffff0000u));
   }
-}
-
-/* A of 16 columns. */
-static inline void operand_of(uint a[4], const uint x[2][8], int step) {
-  a[0] = x[0][2 * step], a[1] = x[1][2 * step], a[2] = x[0][2 * step + 1], a[3] = x[1][2 * step + 1];
 }
 
 /* Octets n to n + 3 as this sub-group's 16 rows of the upper and lower tiles. */
@@ -228,11 +144,6 @@ static inline void store_split(const tiles_t *tiles, const split_t *x, int n, co
 }
 
 /* ---- numbers in tf32 ---- */
-
-/* [16 tokens x 64 channels] in accumulators' order */
-typedef struct tokens_t {
-  float at[8][4];
-} tokens_t;
 
 /* Octets i to i + 3 as 16 rows of the tile of keys; `keys` is where this work-item's part of them begins. */
 static inline void store_keys(local uchar *keys, const tokens_t *x, int i, const place_t *p) {
@@ -255,9 +166,7 @@ static inline void tokens_of(uint a[4], const tokens_t *x, int n) {
 /* Logarithms that are stored in bf16 are operands as they are; others are made sums of three numbers in bf16. */
 #define DIRECT_LOGS (DECAY == DECAY_LOG)
 #define LOG_PARTS (DIRECT_LOGS ? 1 : 3)
-#define LOG_FLOOR -128.0f /* exp of it is 0, and so is exp of what is below */
 #define LOG_FLOORS 0xc300c300u
-#define LOG2_E 1.44269504f
 
 /* Over which tokens t of the sub-group's 16 a sum at token i goes. */
 enum { BEFORE, THROUGH, AFTER, ALL };
@@ -265,11 +174,6 @@ enum { BEFORE, THROUGH, AFTER, ALL };
 static inline uint one_at(int which, int i, int t) {
   const bool there = which == BEFORE ? t < i : which == THROUGH ? t <= i : which == AFTER ? t > i : true;
   return there ? 0x3f80u : 0u;
-}
-
-static inline float log_of(uint w, bool there) {
-  const float log_factor = decay_log(as_float(w));
-  return !there ? 0.0f : log_factor < LOG_FLOOR ? LOG_FLOOR : log_factor;
 }
 
 /* Logarithms of tokens 2 pair, 2 pair + 1 (from `token` on) as operand B. */

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the rows of a unit's tokens are, for chunk_forward_group.cl and chunk_states_group.cl, and how they get to local
- * memory. */
+/* Where the rows of a unit's tokens are, for kernels by groups, and how they get to local memory. Included after tiles. */
 #ifndef CHUNK_GROUP_WALK_H
 #define CHUNK_GROUP_WALK_H
-
-#include "chunk_group_tiles.h"
 
 enum { WALK_W, WALK_K, WALK_V, WALK_R, WALK_O, WALKS };
 
@@ -14,8 +11,9 @@ typedef struct walker_t {
   int stride;
 } walker_t;
 
-static inline bool aligned(global const void *p, layout_t at) {
-  return (((ulong)p + (ulong)at.s0 * 2) & 15) == 0 && ((at.s1 | at.s2) & 7) == 0;
+/* Whether rows of numbers of `size` bytes can be read and written 16 bytes at a time. */
+static inline bool aligned(global const void *p, layout_t at, int size) {
+  return (((ulong)p + (ulong)(at.s0 * size)) & 15) == 0 && ((at.s1 | at.s2) & (16 / size - 1)) == 0;
 }
 
 static inline long part_of(int stride, int token, const place_t *p) {
@@ -76,12 +74,13 @@ static inline void walk_on(walkers_t *x, int which, const walker_t *walker) {
 }
 #endif
 
-/* Channels from `column` on. */
-static inline void begin_walk(walkers_t *x, int which, const tiles_t *tiles, global const void *from, layout_t at,
+/* Numbers of `size` bytes, channels from `column` on. */
+static inline void begin_walk(walkers_t *x, int which, const tiles_t *tiles, global const void *from, layout_t at, int size,
                               const place_t *p, index_t step, int column) {
   walk_t walk;
   find_walk(&walk, at, &p->unit, p->head, step, p->reverse);
-  set_walker(x, which, tiles, (global uchar *)((ulong)from + (ulong)((walk.first + column) * 2)), (int)walk.stride * 2, p);
+  set_walker(x, which, tiles, (global uchar *)((ulong)from + (ulong)((walk.first + column) * size)), (int)walk.stride * size,
+             p);
 }
 
 /* Rows of 64 channels, `further` bytes after the walker's, of a chunk with all its tokens, in the background, if `yes`. */

@@ -9,8 +9,9 @@
  * Groups share v and nothing else.
  */
 #include "chunk_group_state.h"
-#include "chunk_group_walk.h"
 #include "chunk_scan.h"
+
+#include "chunk_group_walk.h" /* after tiles */
 
 /* What a work-item keeps from chunk to chunk. */
 typedef struct keep_t {
@@ -126,12 +127,12 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   const bool ends_sequence = dual ? p->unit.first : p->unit.last; /* nobody asks for its sums */
   const bool active = (first_step == 0 || first_step < p->unit.length) && !(sums && ends_sequence);
   const int all = active ? (int)(end - first_step) : 0;
-  p->whole = aligned(k, k_at) && aligned(v, v_at) && aligned(w, w_at);
+  p->whole = aligned(k, k_at, 2) && aligned(v, v_at, 2) && aligned(w, w_at, 2);
   p->numbers = batch.s5 > 0 ? 32 : 0; /* there are heads */
   if (p->item < 32) store_ones(tiles, AFTER, ALL, 0.0f, p);
-  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, p, first_step, 64 * p->part);
-  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, p, first_step, 64 * p->part);
-  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, p, first_step, COLUMNS * p->tile + 64 * p->part);
+  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, 2, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, 2, p, first_step, 64 * p->part);
+  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, 2, p, first_step, COLUMNS * p->tile + 64 * p->part);
   barrier(CLK_LOCAL_MEM_FENCE);
 
   global float *decay_row = decays + decays_at + (p->unit.number * p->heads + p->head) * KEY_DIM;

@@ -254,6 +254,10 @@ static inline void engine_ready(float *x) {
   UNROLL for (int q = 0; q < 4; q++) __asm__ volatile("" : "+f"(x[q]));
 }
 
+static inline void engine_ready_words(uint *x) {
+  UNROLL for (int q = 0; q < 8; q++) __asm__ volatile("" : "+r"(x[q]));
+}
+
 /* Before products of numbers that were in registers or accumulators. */
 static inline void engine_open(void) {
   __asm__ volatile(HIDDEN "wgmma.fence.sync.aligned;" ::: "memory");
@@ -267,12 +271,20 @@ static inline void engine_close(void) {
 /* Until all batches but the last `batches` are done; c are accumulators of those. */
 #define engine_finish(batches, c) __asm__ volatile(HIDDEN "wgmma.wait_group.sync.aligned " #batches ";" : ENGINE_C(c)::"memory")
 
-/* C [64 x 64] += A B, of rows 16 step to 16 step + 15 of a tile. All but c, a, tile and step are constants. */
-#define engine_group_multiply(c, a, base, offset, step, e)                                                                     \
+/* C [64 x 64] += A B, or, `more` 0, C = A B, of rows 16 step to 16 step + 15 of a tile. `more` is a constant. */
+#define engine_group_multiply(c, a, base, offset, step, more, e)                                                               \
   __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST                                  \
-                          ", {%32,%33,%34,%35}, %36, 1, 1, 1, 1;"                                                              \
+                          ", {%32,%33,%34,%35}, %36, " #more ", 1, 1, 1;"                                                      \
                    : ENGINE_C(c)                                                                                               \
                    : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "l"(engine_tile(base, offset, 128 * (step)))          \
+                   : "memory")
+
+/* The same of 16 numbers each, B numbers 16 step to 16 step + 15 of a tile that has a row for each column of B. */
+#define engine_group_multiply_rows(c, a, base, offset, step, more, e)                                                          \
+  __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST                                  \
+                          ", {%32,%33,%34,%35}, %36, " #more ", 1, 1, 0;"                                                      \
+                   : ENGINE_C(c)                                                                                               \
+                   : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "l"(engine_tile(base, offset, 2 * (step)))            \
                    : "memory")
 
 /* C [64 x 64] += A B, or, `more` 0, C = A B, of 8 numbers each, in tf32: a0, a1 (row, row + 8; pair), a2, a3 (the same; pair +
@@ -284,9 +296,10 @@ static inline void engine_close(void) {
                    : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "l"(engine_tile(base, offset, 2 * (step)))            \
                    : "memory")
 
-/* C += A^T B of rows 16 step to 16 step + 15 of two tiles. */
-#define engine_group_multiply_tiles(c, a_base, a, b_base, b, step, e)                                                          \
-  __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST ", %32, %33, 1, 1, 1, 1, 1;"     \
+/* C += A^T B, or, `more` 0, C = A^T B, of rows 16 step to 16 step + 15 of two tiles. */
+#define engine_group_multiply_tiles(c, a_base, a, b_base, b, step, more, e)                                                    \
+  __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST ", %32, %33, " #more             \
+                          ", 1, 1, 1, 1;"                                                                                      \
                    : ENGINE_C(c)                                                                                               \
                    : "l"(engine_tile(a_base, a, 128 * (step))), "l"(engine_tile(b_base, b, 128 * (step)))                      \
                    : "memory")

@@ -224,25 +224,39 @@ static inline void engine_close(void) {
 static inline void engine_ready(float *x) {
 }
 
+static inline void engine_ready_words(uint *x) {
+}
+
 static inline float engine_element(local const uchar *tile, int row, int column) {
   return as_float(engine_bits(tile, row, column) << 16);
 }
 
-static inline void engine_group_multiply(float *c, const uint *a, local const uchar *base, int offset, int step,
-                                         const engine_t *e) {
-  local const uchar *tile = base + offset;
+/* B begins at a row and a column of a tile; the numbers that are added up are in 16 rows, or, not `down`, in 16 columns. */
+static inline void engine_multiply_part(float *c, const uint *a, local const uchar *tile, int row, int column, bool down,
+                                        int more, const engine_t *e) {
   local const uint *group = e->exchange + (e->item - e->lane) * ENGINE_EXCHANGE;
   engine_give(a, 0, 0, e);
   for (int q = 0; q < 32; q++) {
-    const int column = 8 * (q / 4) + 2 * e->pair + (q & 1), upper = q / 2 & 1;
-    float sum = c[q];
+    const int n = 8 * (q / 4) + 2 * e->pair + (q & 1), upper = q / 2 & 1;
+    float sum = more ? c[q] : 0.0f;
     for (int i = 0; i < 16; i++) {
       const uint x = group[(e->row * 4 + ENGINE_LANE(i)) * ENGINE_EXCHANGE + upper + 2 * ENGINE_REGISTER(i)];
-      sum += engine_number(x, i) * engine_element(tile, 16 * step + i, column);
+      const float y = down ? engine_element(tile, row + i, n) : engine_element(tile, n, column + i);
+      sum += engine_number(x, i) * y;
     }
     c[q] = sum;
   }
   barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+static inline void engine_group_multiply(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
+                                         const engine_t *e) {
+  engine_multiply_part(c, a, base + offset, 16 * step, 0, true, more, e);
+}
+
+static inline void engine_group_multiply_rows(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
+                                              const engine_t *e) {
+  engine_multiply_part(c, a, base + offset, 0, 16 * step, false, more, e);
 }
 
 static inline void engine_group_multiply_tf32(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
@@ -264,11 +278,11 @@ static inline void engine_group_multiply_tf32(float *c, const uint *a, local con
 }
 
 static inline void engine_group_multiply_tiles(float *c, local const uchar *a_base, int first, local const uchar *b_base,
-                                               int second, int step, const engine_t *e) {
+                                               int second, int step, int more, const engine_t *e) {
   local const uchar *a = a_base + first, *b = b_base + second;
   for (int q = 0; q < 32; q++) {
     const int row = 16 * e->warp + e->row + 8 * (q / 2 & 1), column = 8 * (q / 4) + 2 * e->pair + (q & 1);
-    float sum = c[q];
+    float sum = more ? c[q] : 0.0f;
     for (int i = 16 * step; i < 16 * step + 16; i++) sum += engine_element(a, i, row) * engine_element(b, i, column);
     c[q] = sum;
   }
