@@ -9,7 +9,9 @@
 /* How a variant multiplies and adds, which decides how far its results may be off (docs/numerics.md, "Matrix units"). */
 typedef enum rwkv6_arithmetic {
   RWKV6_ARITHMETIC_FP32, /* products and sums in fp32 */
-  RWKV6_ARITHMETIC_TF32 /* operands of matrix units with 11 bits of mantissa, two of them each for fp32 storage; sums in fp32 */
+  RWKV6_ARITHMETIC_TF32, /* operands of matrix units with 11 bits of mantissa, two of them each for fp32 storage; sums in fp32
+                          */
+  RWKV6_ARITHMETIC_PAIRS /* the same for 16-bit storage; for fp32 storage all operands, v too, are two numbers in bf16 each */
 } rwkv6_arithmetic;
 
 typedef struct rwkv6_variant {

@@ -30,7 +30,7 @@ static double matrix_bar(const rwkv6_problem *problem, rwkv6_tensor_id id) {
 }
 
 double conform_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic) {
-  if (arithmetic == RWKV6_ARITHMETIC_TF32 && problem->dtype != RWKV6_FP32) return matrix_bar(problem, id);
+  if (arithmetic != RWKV6_ARITHMETIC_FP32 && problem->dtype != RWKV6_FP32) return matrix_bar(problem, id);
   switch (rwkv6_tensor_dtype(problem, id)) {
   case RWKV6_FP16: return FP16_STORED * growth(problem);
   case RWKV6_BF16: return BF16_STORED * growth(problem);

@@ -274,7 +274,7 @@ static double tolerance_between(const conform_trial *trial, const conform_outcom
                                 rwkv6_tensor_id id) {
   const rwkv6_problem *problem = &trial->data.resolved;
   const bool rounds_operands =
-      one->variant->arithmetic == RWKV6_ARITHMETIC_TF32 || other->variant->arithmetic == RWKV6_ARITHMETIC_TF32;
+      one->variant->arithmetic != RWKV6_ARITHMETIC_FP32 || other->variant->arithmetic != RWKV6_ARITHMETIC_FP32;
   const bool rounds_outputs = rwkv6_tensor_dtype(problem, id) != RWKV6_FP32;
   const int64_t rows = rwkv6_tensor_elements(problem, id) / rwkv6_tensor_channels(problem, id);
   const double first = tolerance_of(trial, one->variant, id), second = tolerance_of(trial, other->variant, id);

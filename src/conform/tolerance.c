@@ -18,6 +18,12 @@
 #define TF32_ERROR (0x1p13 / 1.7320508)
 #define TF32_PAIR_ERROR (0x1p2 / 1.7320508)
 
+/*
+ * A product of operands that are two numbers in bf16 each: up to 2^-17 of both is left over, and the product of the lower
+ * numbers, up to 2^-16, is left out. The root of the sum of these squares is 2^-17 sqrt(6), over sqrt(3).
+ */
+#define BF16_PAIRS_ERROR (0x1p7 * 1.4142136)
+
 /* Roundings outside of the sums: products, scale, u, the last store. */
 #define FIXED_ROUNDINGS 4.0
 
@@ -118,8 +124,11 @@ static double rounded_operands(rwkv6_tensor_id id) {
 }
 
 static double operand_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
-  if (terms->arithmetic != RWKV6_ARITHMETIC_TF32) return 0;
-  return sqrt(rounded_operands(id)) * (data->resolved.dtype == RWKV6_FP32 ? TF32_PAIR_ERROR : TF32_ERROR);
+  const double rounded = rounded_operands(id);
+  if (terms->arithmetic == RWKV6_ARITHMETIC_FP32) return 0;
+  if (data->resolved.dtype != RWKV6_FP32) return sqrt(rounded) * TF32_ERROR;
+  if (terms->arithmetic == RWKV6_ARITHMETIC_TF32) return sqrt(rounded) * TF32_PAIR_ERROR;
+  return sqrt(id == RWKV6_TENSOR_FINAL_STATE ? 1 : 2) * BF16_PAIRS_ERROR; /* o is made of r~ and S, or of A and v */
 }
 
 double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {

@@ -46,8 +46,7 @@ typedef struct rwkv6_cl_chunk_family {
   bool (*supports)(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size);
 } rwkv6_cl_chunk_family;
 
-extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated,
-    rwkv6_cl_chunk_hopper, rwkv6_cl_chunk_emulated_hopper;
+extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidia, rwkv6_cl_chunk_emulated;
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {

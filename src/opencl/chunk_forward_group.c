@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunk forward by products of 128 work-items (cl/chunk_forward_group.cl): a family of kernels, and its variants, one an
- * engine. Everything but geometry and build options is chunk_forward.c's.
+ * Chunk forward by products of 128 work-items: two families of kernels, and their variants, one an engine. Where all is bf16:
+ * cl/chunk_forward_group.cl. Else: cl/chunk_forward_pairs.cl. Everything but geometry and build options is chunk_forward.c's.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,18 +16,22 @@
 #define CHUNK 64
 #define GROUP 128
 
-/* Bytes between the first and the last token of a chunk have to fit 31 bits. */
-#define LONGEST_STRIDE ((int64_t)1 << 23)
+/* Bytes from token to token: those between the first and the last of a chunk have to fit 31 bits. */
+#define LONGEST_STRIDE ((int64_t)1 << 24)
+
+static bool is_bf16(const rwkv6_problem *problem) {
+  return problem->dtype == RWKV6_BF16 && problem->w_dtype == RWKV6_BF16;
+}
 
 /* A group for 64 key channels. */
 static int groups(const rwkv6_problem *problem) {
   return problem->key_dim / 64;
 }
 
-/* As cl/chunk_group_tiles.h lays out local memory: tiles (o of two groups goes where keys were, that of one has a tile), and
- * sums, u and ones for each group; the emulated engine aligns them and exchanges 6 words. */
+/* As cl/chunk_group_tiles.h and cl/chunk_pairs_tiles.h lay out local memory: tiles (o of two groups goes where keys were, that
+ * of one has a tile), and sums, u and ones for each group; the emulated engine aligns them and exchanges 6 words. */
 static uint64_t emulated_local_bytes(const rwkv6_problem *problem) {
-  const int tiles = groups(problem) == 1 ? 12 : 13;
+  const int tiles = !is_bf16(problem) ? 14 : groups(problem) == 1 ? 12 : 13;
   return (uint64_t)(groups(problem) * (tiles * 8192 + 3072 + GROUP * 6 * 4)) + 1024;
 }
 
@@ -59,25 +63,29 @@ static bool emulated_options(const rwkv6_problem *problem, int work_items, void 
   return write_options(problem, work_items, "", geometry, text, size);
 }
 
+static int64_t longest_stride(const rwkv6_problem *problem, rwkv6_tensor_id id) {
+  return LONGEST_STRIDE / (int64_t)rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
+}
+
 static bool takes_strides(const rwkv6_problem *problem) {
   static const rwkv6_tensor_id rows[] = {RWKV6_TENSOR_R, RWKV6_TENSOR_K, RWKV6_TENSOR_V, RWKV6_TENSOR_W, RWKV6_TENSOR_O};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    const int64_t stride = rwkv6_tensor_stride(problem, rows[i])->token;
-    if (stride > LONGEST_STRIDE || stride < -LONGEST_STRIDE) return false;
+    const int64_t stride = rwkv6_tensor_stride(problem, rows[i])->token, longest = longest_stride(problem, rows[i]);
+    if (stride > longest || stride < -longest) return false;
   }
   return true;
 }
 
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
-  if (problem->dtype != RWKV6_BF16 || problem->w_dtype != RWKV6_BF16)
-    snprintf(reason, size, "takes bf16, for w too");
-  else if ((problem->key_dim != 64 && problem->key_dim != 128) || problem->value_dim % problem->key_dim)
+  if ((problem->key_dim != 64 && problem->key_dim != 128) || problem->value_dim % problem->key_dim)
     snprintf(reason, size, "takes key_dim 64 or 128 and value_dim that is a multiple of it, not %d and %d", problem->key_dim,
              problem->value_dim);
+  else if (problem->key_dim != 64 && !is_bf16(problem))
+    snprintf(reason, size, "takes key_dim 64 where not all is bf16, not %d", problem->key_dim);
   else if (problem->chunk_length && problem->chunk_length != CHUNK)
     snprintf(reason, size, "takes chunk_length %d or 0 (automatic), not %" PRId64, CHUNK, problem->chunk_length);
   else if (!takes_strides(problem))
-    snprintf(reason, size, "takes strides of up to %" PRId64 " elements from token to token", LONGEST_STRIDE);
+    snprintf(reason, size, "takes strides of up to %" PRId64 " bytes from token to token", LONGEST_STRIDE);
   else
     return true;
   return false;
@@ -103,23 +111,28 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
   return false;
 }
 
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_hopper = {"chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group,
-                                                     hopper_options,           hopper_supports};
-const rwkv6_cl_chunk_family rwkv6_cl_chunk_emulated_hopper = {
-    "chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group, emulated_options, emulated_supports};
+static const rwkv6_cl_chunk_family hopper[2] = {
+    {"chunk_forward_pairs.cl", "chunk_states_pairs.cl", NULL, work_group, hopper_options, hopper_supports},
+    {"chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group, hopper_options, hopper_supports},
+};
+
+static const rwkv6_cl_chunk_family emulated[2] = {
+    {"chunk_forward_pairs.cl", "chunk_states_pairs.cl", NULL, work_group, emulated_options, emulated_supports},
+    {"chunk_forward_group.cl", "chunk_states_group.cl", NULL, work_group, emulated_options, emulated_supports},
+};
 
 static rwkv6_status create_hopper(rwkv6_plan *plan, rwkv6_error *error) {
-  return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_hopper, error);
+  return rwkv6_cl_chunk_forward_create(plan, &hopper[is_bf16(&plan->problem)], error);
 }
 
 static rwkv6_status create_emulated(rwkv6_plan *plan, rwkv6_error *error) {
-  return rwkv6_cl_chunk_forward_create(plan, &rwkv6_cl_chunk_emulated_hopper, error);
+  return rwkv6_cl_chunk_forward_create(plan, &emulated[is_bf16(&plan->problem)], error);
 }
 
-const rwkv6_variant rwkv6_cl_chunk_forward_hopper = {"hopper",          RWKV6_FORWARD,        RWKV6_MODE_CHUNK,
-                                                     hopper_supports,   create_hopper,        rwkv6_cl_chunk_forward_destroy,
-                                                     rwkv6_cl_host_run, RWKV6_ARITHMETIC_TF32};
+const rwkv6_variant rwkv6_cl_chunk_forward_hopper = {"hopper",          RWKV6_FORWARD,         RWKV6_MODE_CHUNK,
+                                                     hopper_supports,   create_hopper,         rwkv6_cl_chunk_forward_destroy,
+                                                     rwkv6_cl_host_run, RWKV6_ARITHMETIC_PAIRS};
 const rwkv6_variant rwkv6_cl_chunk_forward_emulated_hopper = {"emulated_hopper", RWKV6_FORWARD,
                                                               RWKV6_MODE_CHUNK,  emulated_supports,
                                                               create_emulated,   rwkv6_cl_chunk_forward_destroy,
-                                                              rwkv6_cl_host_run, RWKV6_ARITHMETIC_TF32};
+                                                              rwkv6_cl_host_run, RWKV6_ARITHMETIC_PAIRS};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""launch.py CUBIN KERNEL BYTES GROUPS WORK_GROUP TIMES [spikes]: runs chunk_forward or chunk_states through CUDA's driver interface (README).
+"""launch.py CUBIN KERNEL BYTES GROUPS WORK_GROUP TIMES [spikes] [fp32]: runs chunk_forward or chunk_states through CUDA's driver interface (README).
 
-K = V = 64 with a WORK_GROUP of 128, 128 with one of 256.
+K = V = 64 with a WORK_GROUP of 128, 128 with one of 256. All tensors are in bf16, or, `fp32`, in that.
 """
 
 import ctypes
@@ -9,6 +9,7 @@ import sys
 
 import numpy
 
+SIZE = 4 if "fp32" in sys.argv else 2  # bytes of a number
 DIM = 128 if sys.argv[5] == "256" else 64
 LENGTH, HEADS, TOKENS = 4096, DIM // 2, 32768 * 64 // DIM
 DRAWN = 1 << 22  # numbers that are drawn; a tensor repeats them
@@ -33,11 +34,13 @@ def allocate(size):
 
 def tensor(values=None):
     count = TOKENS * HEADS * DIM
-    place = allocate(2 * count)
+    place = allocate(SIZE * count)
     if values is not None:
-        bits = (values.astype(numpy.float32).view(numpy.uint32) >> 16).astype(numpy.uint16)
+        bits = values.astype(numpy.float32).view(numpy.uint32)
+        if SIZE == 2:
+            bits = (bits >> 16).astype(numpy.uint16)
         for i in range(0, count, DRAWN):
-            call("cuMemcpyHtoD_v2", P(place.value + 2 * i), bits.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(2 * DRAWN))
+            call("cuMemcpyHtoD_v2", P(place.value + SIZE * i), bits.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(SIZE * DRAWN))
     return place
 
 
@@ -100,7 +103,7 @@ def main():
     cubin, kernel = sys.argv[1:3]
     shared, groups, items, times = map(int, sys.argv[3:7])
     function = load(cubin, kernel, shared)
-    arguments = arguments_of(kernel, *draw(sys.argv[7:] == ["spikes"]))
+    arguments = arguments_of(kernel, *draw("spikes" in sys.argv[7:]))
     all_times = sorted(run(function, groups, items, shared, arguments) for _ in range(times))
     print("%s %.4f ms (median of %d)" % (kernel, all_times[times // 2], times))
 
