@@ -13,7 +13,7 @@
  * 7).
  *
  * wgmma is for .target sm_90a alone, which the driver's compiler does not set. To it these instructions are comments (HIDDEN);
- * src/opencl/retarget.c shows them in the PTX that it makes.
+ * src/opencl/retarget.c shows them in the PTX that it makes, which is assembled again.
  */
 #ifndef ENGINE_HOPPER_H
 #define ENGINE_HOPPER_H
@@ -24,6 +24,10 @@
 #define ENGINE_INDEPENDENT 1 /* groups and sub-groups need not reach the same barriers */
 
 #define HIDDEN "//@"
+
+/* At the beginning of a kernel: until hidden instructions are shown it ends here, and the assembler leaves out the rest. Once
+ * they are shown, so are the signs that make a comment of this. */
+#define ENGINE_SHOWN_ONLY __asm__ volatile(HIDDEN "/*\n\tret; " HIDDEN "*/")
 
 /* x, of which compilers know nothing: what follows from it is found anew, not kept in registers for later. */
 static inline int engine_fresh(int x) {

@@ -13,6 +13,8 @@
 #define ENGINE_SLACK 1024 /* bytes of local memory to align the rest: drivers for CPUs do not align arrays as they are told */
 #define ENGINE_INDEPENDENT 0 /* all sub-groups must reach the same barriers */
 
+#define ENGINE_SHOWN_ONLY
+
 static inline int engine_fresh(int x) {
   return x;
 }

@@ -2,7 +2,7 @@
 /*
  * Instructions that NVIDIA's driver does not compile, because it sets .target to the plain architecture: kernels have them
  * behind comment signs (HIDDEN in cl/engine_hopper.h). The binary of a program is PTX, which the driver takes back with another
- * target.
+ * target. What has those signs around the signs of a comment is there only until then (ENGINE_SHOWN_ONLY).
  */
 #ifndef RWKV6_SRC_OPENCL_RETARGET_H
 #define RWKV6_SRC_OPENCL_RETARGET_H
