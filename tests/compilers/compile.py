@@ -18,6 +18,9 @@ NEWEST = "sm_80"
 # Before instructions that no compiler but ptxas knows (src/opencl/retarget.h).
 HIDDEN = "//@"
 
+# Registers of a kernel that ends before its first instruction, or that hides none and is small (chunk_scan).
+FEW = 64
+
 DEVICE_LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu/amdgcn/bitcode")
 # Newer GPUs than rocm-device-libs knows, and the ones they stand closest to: those files say no more than which instructions there are.
 NEWER = {"942": "940", "1100": "1030"}
@@ -133,10 +136,22 @@ def refuse_serialized(said):
         raise Refused("\n".join(found))
 
 
+def refuse_twice(said):
+    """Before instructions are shown, there is to be nothing to assemble: it only takes time."""
+    most = max(int(count) for count in re.findall(r"Used (\d+) registers", said))
+    if most > FEW:
+        raise Refused("a kernel takes %d registers before its hidden instructions are shown: it is assembled twice" % most)
+
+
+def set_target(ptx, target):
+    """And the version that it needs, which the driver's PTX has."""
+    ptx = re.sub(r"^\.target sm_\d+", ".target " + target, ptx, count=1, flags=re.MULTILINE)
+    return re.sub(r"^\.version .*", ".version 8.0", ptx, count=1, flags=re.MULTILINE)
+
+
 def show(ptx):
-    """What src/opencl/retarget.c does to the driver's PTX, and the version that the target needs, which the driver's has."""
-    ptx = re.sub(r"^\.target sm_\d+", ".target sm_90a", ptx, count=1, flags=re.MULTILINE)
-    return re.sub(r"^\.version .*", ".version 8.0", ptx, count=1, flags=re.MULTILINE).replace(HIDDEN, "")
+    """What src/opencl/retarget.c does to the driver's PTX."""
+    return set_target(ptx, "sm_90a").replace(HIDDEN, "")
 
 
 def nvidia(target, source, options, work):
@@ -151,7 +166,10 @@ def nvidia(target, source, options, work):
     if not ptxas():
         return {}
     if hides:
-        output.write_text(show(output.read_text()))
+        ptx = output.read_text()
+        output.write_text(set_target(ptx, target))
+        refuse_twice(assemble(target, output))
+        output.write_text(show(ptx))
         target = "sm_90a"
     said = assemble(target, output)
     kernels = {}

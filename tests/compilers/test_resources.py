@@ -52,6 +52,11 @@ class Hidden(unittest.TestCase):
         shown = "// .target sm_80\n.version 8.0\n.target sm_90a, x\n\twgmma.a;\n\t// .version\n.target sm_80\n"
         self.assertEqual(compile.show(ptx), shown)
 
+    def test_a_kernel_that_is_assembled_twice_fails(self):
+        compile.refuse_twice("ptxas info    : Used 4 registers, used 0 barriers\nptxas info    : Used 44 registers\n")
+        with self.assertRaises(compile.Refused):
+            compile.refuse_twice("ptxas info    : Used 253 registers, used 2 barriers\nptxas info    : Used 44 registers\n")
+
     def test_serialized_products_fail(self):
         compile.refuse_serialized("ptxas info    : 0 bytes gmem\n")
         said = "ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to a call"
