@@ -112,7 +112,7 @@ static void test_first(void **state) {
   check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "hopper", "chunk_forward hopper: chosen\nchunk_forward nvidia: would do", NULL);
 }
 
-/* Binaries that the variant cannot be made of: the next one needs none. */
+/* Binaries that the variant cannot be made of, and none: the next one needs none. */
 static void test_next(void **state) {
   (void)state;
   static const char explained[] = "chunk_forward hopper: does not compile here\nchunk_forward nvidia: chosen\n";
@@ -121,6 +121,8 @@ static void test_next(void **state) {
   check_taken(RWKV6_FORWARD, RWKV6_MODE_CHUNK, "nvidia", explained, HOPPER_WARNING);
   check_taken(RWKV6_FORWARD, RWKV6_MODE_RECURRENT, "portable", "recurrent_forward portable: chosen\n", NULL);
   set_up(not_taken_back, sizeof not_taken_back - 1, NULL);
+  check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "nvidia", explained, HOPPER_WARNING);
+  set_up(ptx, sizeof ptx, "-DSPAN=64 -DENGINE_NVIDIA"); /* the variant's alone */
   check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "nvidia", explained, HOPPER_WARNING);
 }
 
