@@ -288,6 +288,7 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
               global float *final, long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
               global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
               long last_step, long first_group) {
+  ENGINE_SHOWN_ONLY;
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
   tiles_t tiles[1];
