@@ -19,6 +19,7 @@ import float64_reference as reference
 
 FOOTPRINT = 1 << 30  # bytes of inputs that take turns, so that no cache holds them
 BUDGET = 0.5  # seconds for the runs of one measurement
+BURST, REST = 0.01, 0.05  # seconds, as in src/cli/bench/opencl.c: a GPU that is never idle lowers its clocks
 LONGEST_CHECK = 150000  # tokens that the reference goes through, one kernel launch after the other
 MOST_STATE_BYTES = 8 << 30  # that the reference of backward keeps
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -118,10 +119,14 @@ def estimate(call, sets):
     return time.monotonic() - start, first
 
 
-def time_eager(call, sets, runs):
-    """Each call between two events; all enqueued before the first is waited for."""
+def time_eager(call, sets, runs, seconds):
+    """Each call, of about so many seconds, between two events; those of a burst are enqueued before the first is waited for."""
     events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(runs)]
+    burst = max(1, min(50, int(BURST / seconds)))
     for i, (start, end) in enumerate(events):
+        if i % burst == 0:
+            torch.cuda.synchronize()
+            time.sleep(REST)
         start.record()
         call(sets[i % len(sets)])
         end.record()
@@ -145,7 +150,7 @@ def time_graph(call, sets, seconds):
             call(sets[i % len(sets)])
     repeats = max(5, min(100, int(BUDGET / (calls * seconds))))
     graph.replay()
-    measured = time_eager(lambda _: graph.replay(), [None], repeats)
+    measured = time_eager(lambda _: graph.replay(), [None], repeats, calls * seconds)
     return {key: value if key == "runs" else value / calls for key, value in measured.items()}
 
 
@@ -214,7 +219,7 @@ def measure(row):
     result["errors"] = check(row, sets[0], outputs)
     del outputs
     runs = max(10, min(200, int(BUDGET / seconds)))
-    result["eager"] = time_eager(call, sets, runs)
+    result["eager"] = time_eager(call, sets, runs, seconds)
     try:
         result["graph"] = time_graph(call, sets, result["eager"]["median"])
     except Exception as failure:  # what Triton and torch raise has no common base

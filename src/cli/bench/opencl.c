@@ -13,6 +13,12 @@
 #define BATCHES 5
 #define MOST_LATENCIES 40
 #define MOST_OPEN_RUNS 50 /* runs in a queue before it is waited for */
+/*
+ * Seconds. A GPU that is busy for longer than a few hundredths of a second may go over its limit of power and lower its clocks,
+ * so that times would tell how many runs there are. It rests between bursts; `batch`, back to back, shows what it sustains.
+ */
+#define BURST 0.01
+#define REST 0.05
 
 typedef struct opencl_state {
   const rwkv6_cl_functions *cl;
@@ -248,13 +254,21 @@ static rwkv6_status time_by_host(bench_run *run, size_t runs, bench_result *resu
   return status;
 }
 
-static rwkv6_status time_device(bench_run *run, size_t runs, bench_result *result, rwkv6_error *error) {
+static size_t open_runs(double seconds) {
+  const double runs = BURST / seconds;
+  return runs < 1 ? 1 : runs > MOST_OPEN_RUNS ? MOST_OPEN_RUNS : (size_t)runs;
+}
+
+/* `each`: seconds of a run, about. */
+static rwkv6_status time_device(bench_run *run, size_t runs, double each, bench_result *result, rwkv6_error *error) {
   if (run->host_clock) return time_by_host(run, runs, result, error);
   double spans[BENCH_MOST_RUNS], busy[BENCH_MOST_RUNS];
   rwkv6_status status = RWKV6_OK;
-  for (size_t done = 0; done < runs && !status; done += MOST_OPEN_RUNS) {
+  const size_t most = open_runs(each);
+  for (size_t done = 0; done < runs && !status; done += most) {
     const size_t left = runs - done;
-    status = time_group(run, done, left < MOST_OPEN_RUNS ? left : MOST_OPEN_RUNS, spans + done, busy + done, error);
+    if (run->device->info.kind == RWKV6_KIND_OPENCL_GPU) bench_rest(REST);
+    status = time_group(run, done, left < most ? left : most, spans + done, busy + done, error);
   }
   if (status) return status;
   result->device = bench_times_of(spans, runs);
@@ -300,7 +314,7 @@ static rwkv6_status time_runs(bench_run *run, bench_result *result, int64_t *las
   rwkv6_status status = estimate(run, &seconds, error);
   const size_t runs = bench_runs_for(seconds);
   *last = (int64_t)(runs - 1) % run->sets;
-  if (!status) status = time_device(run, runs, result, error);
+  if (!status) status = time_device(run, runs, seconds, result, error);
   if (!status) status = time_batches(run, runs < BATCHES ? BATCHES : runs, result, error);
   if (!status) status = time_latency(run, runs, result, error);
   return status;

@@ -17,4 +17,6 @@ bench_times bench_times_of(double *seconds, size_t runs);
 /* Seconds on a clock that never goes back. */
 double bench_now(void);
 
+void bench_rest(double seconds);
+
 #endif
