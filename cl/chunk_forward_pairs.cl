@@ -94,7 +94,7 @@ static inline void split_pairs(split_t *parts, const float A[32]) {
 /* For whoever reads it as an operand. */
 static inline void show_state(const state_t *x, const tiles_t *tiles, const place_t *p) {
   split_t parts;
-  UNROLL for (int n = 0; n < 8; n++) split_octet(&parts, x->at + 4 * n, n);
+  UNROLL for (int n = 0; n < 8; n++) split_octet(&parts, x->at[0] + 4 * n, n);
   store_split(tiles, &parts, AT_STATE, 2, p);
 }
 
@@ -280,14 +280,17 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   write_outputs(&x->walkers, out, tiles, n, p, left);
 }
 
-/* Arguments as in chunk_forward.cl. */
+/*
+ * Arguments as in chunk_forward.cl, but that start_is START_SUMS, where `start` is the sums of chunk_states for each unit,
+ * `decays` their decays and `initial` the states before sequences, or NULL.
+ */
 ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
-              global const float *start, long start_at, int start_by_unit, global dtype_t *o, layout_t o_at,
-              global float *final, long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
-              global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
-              long last_step, long first_group) {
+              global const float *start, long start_at, int start_is, global const float *initial, long initial_at,
+              global const float *decays, long decays_at, global dtype_t *o, layout_t o_at, global float *final, long final_at,
+              global const int *slots, long slots_at, global float *carry, long carry_at, global const long8 *units,
+              batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step, long first_group) {
   ENGINE_SHOWN_ONLY;
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
@@ -315,8 +318,11 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   x->bonus = u + u_at + p->head * KEY_DIM + 4 * p->engine.pair;
   x->scale = out_scale;
   global float *carried = carry + carry_at + state_at(p, p->unit.carry);
-  global const float *from = start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.state);
-  load_state(&x->state, first_step > 0 ? carried : from, p, active && (first_step > 0 || start != 0));
+  global const float *from = start + start_at + state_at(p, start_is == START_OF_UNIT ? p->unit.number : p->unit.state);
+  if (first_step == 0 && active && start_is == START_SUMS)
+    join_units(&x->state, initial, initial_at, start + start_at, decays + decays_at, units, batch, dual, p);
+  else
+    load_state(&x->state, first_step > 0 ? carried : from, p, active && (first_step > 0 || start != 0));
   for (int n = 0; n * CHUNK < all; n++) go(x, tiles, n, p, all - n * CHUNK);
 
   const bool ends_sequence = dual ? p->unit.first : p->unit.last, ends_unit = end == p->unit.length;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* S [64 key channels x COLUMNS] of chunk_forward_group.cl and chunk_states_group.cl, in accumulators of a group. */
+/*
+ * S [64 key channels x COLUMNS] of a group, in registers, as accumulators have it: rows are key channels. Included after tiles,
+ * which say where channels are.
+ */
 #ifndef CHUNK_GROUP_STATE_H
 #define CHUNK_GROUP_STATE_H
 
-#include "chunk_group_tiles.h"
-
 typedef struct state_t {
   float at[PARTS][32]; /* 64 value channels each */
-  float late[2]; /* decays of this work-item's two channels that `at` is still without: done at the end of a chunk, compilers
-                    move S about */
+  float late[2];       /* decays of this work-item's two key channels that `at` is still without: done at the end of a chunk,
+                          compilers       move S about */
 } state_t;
+
+/* What `start` of chunk_forward is: states before each sequence, before each unit, or sums of each unit (join_units). */
+enum { START_OF_SEQUENCE, START_OF_UNIT, START_SUMS };
 
 /* Offset of accumulator q of value channels 64 j and on within a state [K, V]. */
 static inline int element_at(const place_t *p, int j, int q) {
-  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row + 8 * (q / 2 & 1);
-  return key * VALUE_DIM + COLUMNS * p->tile + 64 * j + 8 * (q / 4) + 2 * p->engine.pair + (q & 1);
+  return key_of(p, q / 2 & 1) * VALUE_DIM + COLUMNS * p->tile + 64 * j + value_of(p, q);
 }
 
 static inline index_t state_at(const place_t *p, index_t state) {
@@ -34,83 +37,35 @@ static inline void store_state(const state_t *x, global float *to, const place_t
   }
 }
 
-/* Accumulators q, 4 + q, ... of the first 64 value channels as an operand, 8 rows from one to the next. */
-static inline local float *shown_at(local uchar *first, int q) {
-  return (local float *)(flip(first, (q & 1) << 4 | q / 2 << 5) + (q & 1) * 128); /* one value, one octet of keys further */
-}
-
-/* Of value 2 pair, the key channels' order is that of tf32: unit 4 (warp & 1) + (row & 1) of tile warp / 2, word row / 2. */
-static inline local uchar *find_shown(const tiles_t *tiles, const place_t *p) {
-  const engine_t *e = &p->engine;
-  const int unit = (4 * (e->warp & 1) + (e->row & 1)) ^ 2 * e->pair;
-  return engine_fresh_pointer(tiles->base + AT_STATE + e->warp / 2 * TILE + 2 * e->pair * 128 + (unit << 4) + e->row / 2 * 4);
-}
-
-/* For whoever reads it as an operand. */
-static inline void show_state(const state_t *x, const tiles_t *tiles, const place_t *p) {
-  local uchar *first = find_shown(tiles, p);
-  UNROLL for (int q = 0; q < 4; q++) {
-    UNROLL for (int j = 0; j < PARTS; j++) {
-      UNROLL for (int n = 0; n < 8; n++) shown_at(first, q)[j * TILE / 2 + n * 8 * 32] = x->at[j][4 * n + q];
-    }
-  }
-}
-
-/* As it was shown, for who needs its registers meanwhile. */
-static inline void recall_state(state_t *x, const tiles_t *tiles, const place_t *p) {
-  local uchar *first = find_shown(tiles, p);
-  UNROLL for (int q = 0; q < 4; q++) {
-    UNROLL for (int j = 0; j < PARTS; j++) {
-      UNROLL for (int n = 0; n < 8; n++) x->at[j][4 * n + q] = shown_at(first, q)[j * TILE / 2 + n * 8 * 32];
-    }
-  }
-}
-
-/* The last row has the sums of all 16 tokens. Returns whether they are moderate: NaN is not, nor are decays that make more of a
- * state. */
-static inline bool store_sums(const tokens_t *through, const tiles_t *tiles, const place_t *p) {
-  local float2 *to = (local float2 *)(sums_of(tiles, p->engine.warp) + p->engine.pair * SUMS_STRIDE);
-  bool moderate = true;
-  UNROLL for (int n = 0; n < 8; n++) {
-    const float first = through->at[n][2], second = through->at[n][3];
-    if (p->engine.row == 7) to[n] = (float2)(first, second);
-    moderate &= (fabs(first) <= -MODERATE) & (fabs(second) <= -MODERATE);
-  }
-  return p->engine.row != 7 || moderate;
-}
-
-/* The decays of all tokens of the chunk's halves, of this work-item's two channels of S. */
-static inline void find_decays(float early[2], float late[2], const tiles_t *tiles, const place_t *p) {
-  const int at = p->engine.row / 2 * SUMS_STRIDE + 4 * p->engine.warp + (p->engine.row & 1);
-  float x[4];
-  UNROLL for (int q = 0; q < 4; q++) x[q] =
-      sums_of(tiles, q / 2 * 2)[at + 2 * (q & 1)] + sums_of(tiles, q / 2 * 2 + 1)[at + 2 * (q & 1)];
-  whole_decays(x);
-  early[0] = x[0], early[1] = x[1], late[0] = x[2], late[1] = x[3];
-}
-
 static inline void decay_state(state_t *x, const float D[2]) {
   UNROLL for (int j = 0; j < PARTS; j++) {
     UNROLL for (int q = 0; q < 32; q++) x->at[j][q] *= D[q / 2 & 1];
   }
 }
 
-/* S += k^T v, with keys that every work-item has stored and published. */
-static inline void add_keys(state_t *x, const tiles_t *tiles, int n, const place_t *p) {
-  const int upper = offset_of(n, ROWS_UPPER), lower = offset_of(n, ROWS_LOWER);
-  UNROLL for (int j = 0; j < PARTS; j++) {
-    const int v = offset_of_values(n, j);
-    UNROLL for (int step = 0; step < 4; step++) {
-      engine_group_multiply_tiles(x->at[j], tiles->base, upper, tiles->all, v, step, 1, &p->engine);
-      engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, 1, &p->engine);
-    }
-  }
-  engine_close();
+/* Of a row of decays [K], those of this work-item's two key channels. */
+static inline void load_decays_of(float D[2], global const float *row, const place_t *p) {
+  UNROLL for (int h = 0; h < 2; h++) D[h] = row[key_of(p, h)];
 }
 
-/* Until no product of groups is under way. */
-static inline void finish_state(state_t *x) {
-  UNROLL for (int j = 0; j < PARTS; j++) engine_finish(0, x->at[j]);
+/*
+ * The state before this unit, of a sequence of few units: S_{i+1} = diag(decays_i) S_i + sums_i from `initial` [sequences,
+ * heads, K, V] (NULL: 0) on, as chunk_scan.h has it. Other work-groups may have written final states before.
+ */
+static inline void join_units(state_t *x, global const float *initial, long initial_at, global const float *sums,
+                              global const float *decays, global const long8 *units, batch_t batch, int dual,
+                              const place_t *p) {
+  index_t first, last;
+  find_units_of(&first, &last, units, batch, p->unit.sequence);
+  load_state(x, initial + initial_at + state_at(p, p->unit.state), p, initial != 0);
+  ROLL for (index_t i = dual ? last : first; i != p->unit.number; i += dual ? -1 : 1) {
+    float D[2];
+    global const float *sum = sums + state_at(p, i);
+    load_decays_of(D, decays + (i * p->heads + p->head) * KEY_DIM, p);
+    UNROLL for (int j = 0; j < PARTS; j++) {
+      UNROLL for (int q = 0; q < 32; q++) x->at[j][q] = fma(D[q / 2 & 1], x->at[j][q], sum[element_at(p, j, q)]);
+    }
+  }
 }
 
 #endif

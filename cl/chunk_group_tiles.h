@@ -98,6 +98,16 @@ static inline void find_tiles(tiles_t *tiles, int n, place_t *p) {
   tiles->keys = engine_fresh_pointer(engine_rows(tiles->base + AT_KEYS + first, &p->engine));
 }
 
+/* Key channel of row `row` + 8 h of this sub-group's in S. */
+static inline int key_of(const place_t *p, int h) {
+  return 64 * p->part + ROWS * p->engine.warp + p->engine.row + 8 * h;
+}
+
+/* Value channel of accumulator q, of 64. */
+static inline int value_of(const place_t *p, int q) {
+  return 8 * (q / 4) + 2 * p->engine.pair + (q & 1);
+}
+
 /* The first 16 bytes that a work-item carries to a tile, `place` of this group's or of all. */
 static inline local uchar *slots_of(local uchar *place, const place_t *p) {
   const int lane = p->engine.lane;

@@ -95,6 +95,16 @@ static inline void find_tiles(tiles_t *tiles, place_t *p) {
   tiles->logs = W_BYTES == 4 ? tiles->sums : two_of(first + AT_W, e->lane, W_BYTES);
 }
 
+/* Key channel of row `row` + 8 h of this sub-group's in S. */
+static inline int key_of(const place_t *p, int h) {
+  return ROWS * p->engine.warp + p->engine.row / 2 * 4 + (p->engine.row & 1) + 2 * h;
+}
+
+/* Value channel of accumulator q. */
+static inline int value_of(const place_t *p, int q) {
+  return q / 8 * 16 + 4 * p->engine.pair + (q & 4) / 2 + (q & 1);
+}
+
 /* The first 16 bytes that a work-item carries to a tile at `place`. */
 static inline local uchar *slots_of(local uchar *place, const place_t *p) {
   const int lane = p->engine.lane;

@@ -43,7 +43,7 @@ chunk_scan(global const float *initial, long initial_at, global const int *slots
     }
     UNROLL for (int i = 0; i < SCAN_BATCH; i++) {
       if (i <= left) sum[i * to_next * KEY_DIM * VALUE_DIM] = state;
-      state = factor[i] * state + added[i];
+      state = fma(factor[i], state, added[i]); /* as outputs of few units do it (chunk_group_state.h) */
     }
     if (left < SCAN_BATCH) break;
     sum += SCAN_BATCH * to_next * KEY_DIM * VALUE_DIM, decay += SCAN_BATCH * to_next * KEY_DIM;

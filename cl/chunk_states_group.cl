@@ -8,7 +8,7 @@
  * with the decays D of a chunk, and in k^ those from after a token until its end. Nothing is divided, so every decay is exact.
  * Groups share v and nothing else.
  */
-#include "chunk_group_state.h"
+#include "chunk_group_shown.h"
 #include "chunk_scan.h"
 
 #include "chunk_group_walk.h" /* after tiles */
@@ -100,14 +100,13 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
 
 /* This work-item's two rows of the decays of a unit. */
 static inline void load_decays(keep_t *x, global const float *decays, const place_t *p, bool present) {
-  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row;
-  UNROLL for (int h = 0; h < 2; h++) x->decay[h] = present ? decays[key + 8 * h] : 1.0f;
+  x->decay[0] = x->decay[1] = 1.0f;
+  if (present) load_decays_of(x->decay, decays, p);
 }
 
 static inline void store_decays(const keep_t *x, global float *decays, const place_t *p) {
-  const int key = 64 * p->part + ROWS * p->engine.warp + p->engine.row;
   UNROLL for (int h = 0; h < 2; h++) {
-    if (p->engine.pair == 0) decays[key + 8 * h] = x->decay[h];
+    if (p->engine.pair == 0) decays[key_of(p, h)] = x->decay[h];
   }
 }
 

@@ -82,12 +82,13 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
 
 /* This work-item's two rows of the decays of a unit. */
 static inline void load_decays(keep_t *x, global const float *decays, const place_t *p, bool present) {
-  UNROLL for (int h = 0; h < 2; h++) x->decay[h] = present ? decays[key_of(p) + 2 * h] : 1.0f;
+  x->decay[0] = x->decay[1] = 1.0f;
+  if (present) load_decays_of(x->decay, decays, p);
 }
 
 static inline void store_decays(const keep_t *x, global float *decays, const place_t *p) {
   UNROLL for (int h = 0; h < 2; h++) {
-    if (p->engine.pair == 0) decays[key_of(p) + 2 * h] = x->decay[h];
+    if (p->engine.pair == 0) decays[key_of(p, h)] = x->decay[h];
   }
 }
 

@@ -227,16 +227,14 @@ static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
 static int64_t count_launches(const rwkv6_plan *plan, const backward_state *state) {
   const rwkv6_problem *problem = &plan->problem;
   const rwkv6_cl_chunk *chunk = &state->chunk;
-  const int64_t starts = rwkv6_cl_chunk_launches(problem, chunk, &state->units, true) -
-                         rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
   const int64_t states =
       rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles, state->units.longest);
   int64_t launches = 1; /* du */
-  if (state->places.split) launches += 2 * starts;
+  launches += 2 * rwkv6_cl_chunk_start_launches(problem, chunk, &state->units, &state->places);
   if (state->units.checkpoints) launches += states;
   launches +=
       rwkv6_cl_count_launches(state->window, state->units.count * problem->heads * state->geometry.tiles, state->units.longest);
-  return launches + rwkv6_cl_chunk_launches(problem, chunk, &state->units, false);
+  return launches + rwkv6_cl_chunk_output_launches(problem, chunk, &state->units);
 }
 
 static rwkv6_status create_of(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {

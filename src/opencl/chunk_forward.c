@@ -152,15 +152,16 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
                                               10.0 * chunk->work_group * (double)count / (double)problem->sequences);
 }
 
-int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
-                                bool split) {
-  const int64_t all = groups(problem, chunk, units->count);
-  int64_t launches = rwkv6_cl_count_launches(chunk->window, all, units->longest);
-  if (split) {
-    launches += rwkv6_cl_count_launches(chunk->states_window, all, units->longest);
-    launches += rwkv6_cl_count_launches(chunk->scan_window, scan_groups(problem, chunk), 1);
-  }
-  return launches;
+int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units) {
+  return rwkv6_cl_count_launches(chunk->window, groups(problem, chunk, units->count), units->longest);
+}
+
+int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
+                                      const rwkv6_cl_chunk_places *places) {
+  if (!places->split) return 0;
+  const int64_t scans = rwkv6_cl_count_launches(chunk->scan_window, scan_groups(problem, chunk), 1);
+  return rwkv6_cl_count_launches(chunk->states_window, groups(problem, chunk, units->count), units->longest) +
+         (places->joined ? 0 : scans);
 }
 
 static rwkv6_cl_arguments begin(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, rwkv6_cl_chunk_kernel kernel) {
@@ -168,14 +169,23 @@ static rwkv6_cl_arguments begin(const rwkv6_plan *plan, const rwkv6_cl_chunk *ch
   return arguments;
 }
 
-/* `start, start_at, start_by_unit`: where the state before a unit is. */
+/* What `start` is: the same as in cl/chunk_group_state.h; elsewhere it is whether there is a state for each unit. */
+enum { START_OF_SEQUENCE, START_OF_UNIT, START_SUMS };
+
 static void set_start(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_chunk_places *places,
                       const rwkv6_cl_call *call) {
   if (places->split)
     rwkv6_cl_arg_workspace(a, call, places->starts, true);
   else
     rwkv6_cl_arg_packed(a, call, roles->initial_state);
-  rwkv6_cl_arg_int(a, places->split);
+  rwkv6_cl_arg_int(a, places->joined ? START_SUMS : places->split ? START_OF_UNIT : START_OF_SEQUENCE);
+}
+
+/* What kernels that join units want beside. */
+static void set_joins(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_chunk_places *places,
+                      const rwkv6_cl_call *call) {
+  rwkv6_cl_arg_packed(a, call, roles->initial_state);
+  rwkv6_cl_arg_workspace(a, call, places->decays, places->joined);
 }
 
 static void set_state_inputs(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_call *call) {
@@ -205,7 +215,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error) {
   const rwkv6_status status = enqueue_increments(plan, chunk, roles, units, places, call, error);
-  if (status) return status;
+  if (status || (places->joined && !call->chain->rehearsal)) return status;
   rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_SCAN);
   rwkv6_cl_arg_packed(&a, call, roles->initial_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
@@ -242,6 +252,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   set_state_inputs(&a, roles, call);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_U);
   set_start(&a, roles, places, call);
+  if (chunk->joins > 0) set_joins(&a, roles, places, call);
   rwkv6_cl_arg_tensor(&a, call, roles->o);
   rwkv6_cl_arg_packed(&a, call, roles->final_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
@@ -294,6 +305,18 @@ static bool wants_states(const rwkv6_device *device, const rwkv6_problem *proble
   return problem->segment_length > 0 || rwkv6_cl_units_count(problem, segments_of(device, problem, chunk)) > problem->sequences;
 }
 
+/* The last unit of a sequence may write final_state over initial_state while others have still to read it. */
+static bool may_overwrite_initial(const rwkv6_problem *problem) {
+  const uint32_t both = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
+  return (problem->optional & both) == both || problem->optional & RWKV6_STATE_POOL;
+}
+
+/* Whether outputs can join the units of a split sequence, of which none has many. */
+static bool can_join(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, rwkv6_cl_segments segments) {
+  const int64_t most = (rwkv6_problem_longest(problem) + segments.length - 1) / segments.length;
+  return most <= chunk->joins && !may_overwrite_initial(problem);
+}
+
 static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
@@ -305,6 +328,7 @@ static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_
   const int64_t count = rwkv6_cl_units_count(problem, segments);
   rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segments), chunk);
   state->places.split = count > problem->sequences;
+  state->places.joined = state->places.split && can_join(problem, chunk, segments);
   return rwkv6_cl_units_make(plan->device, problem, segments, 0, chunk->window.steps, &state->units, error);
 }
 
@@ -329,7 +353,8 @@ rwkv6_status rwkv6_cl_chunk_forward_create(rwkv6_plan *plan, const rwkv6_cl_chun
     return status;
   }
   lay_out_workspace(plan, state);
-  plan->launches = rwkv6_cl_chunk_launches(&plan->problem, &state->chunk, &state->units, state->places.split);
+  plan->launches = rwkv6_cl_chunk_start_launches(&plan->problem, &state->chunk, &state->units, &state->places) +
+                   rwkv6_cl_chunk_output_launches(&plan->problem, &state->chunk, &state->units);
   plan->build_log = state->chunk.log;
   return RWKV6_OK;
 }

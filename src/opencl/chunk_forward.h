@@ -22,13 +22,14 @@ typedef struct rwkv6_cl_chunk {
   const char *log;                          /* of the program that makes outputs */
   int local_limit;                          /* as the family says, or 0; set first */
   int work_group, lanes;
-  int chunk, round;     /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
-  int sub_chunks;       /* for a matrix engine: of 16 tokens in a chunk */
-  int64_t span;         /* steps between checkpoints, at least max(64, K, V) */
-  int64_t tiles;        /* work-groups of one head of a unit */
-  int each;             /* work-groups that a compute unit of a GPU wants */
-  int splits_from;      /* forward: shortest segments of a sequence that is worth splitting */
-  int64_t state_groups; /* the same for the scan */
+  int chunk, round; /* portable: tokens of a chunk, and those whose partial sums are in local memory at once */
+  int sub_chunks;   /* for a matrix engine: of 16 tokens in a chunk */
+  int64_t span;     /* steps between checkpoints, at least max(64, K, V) */
+  int64_t tiles;    /* work-groups of one head of a unit */
+  int each;         /* work-groups that a compute unit of a GPU wants */
+  int splits_from;  /* forward: shortest segments of a sequence that is worth splitting */
+  int joins;        /* of how many units of a sequence outputs make the state before each themselves; 0: they do not know how */
+  int64_t state_groups;                               /* work-groups of the scan for one head of a sequence */
   rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk;
 
@@ -54,6 +55,7 @@ typedef struct rwkv6_cl_chunk_places {
   uint64_t decays; /* [units, heads, K] */
   uint64_t carry;  /* [carries, heads, K, V] */
   bool split;
+  bool joined; /* outputs join the increments themselves: there is no scan */
 } rwkv6_cl_chunk_places;
 
 /* Whether a chunk length that the problem fixes fits the local memory; if not, `reason` says what does. */
@@ -69,10 +71,13 @@ void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
                             rwkv6_cl_chunk *chunk);
-int64_t rwkv6_cl_chunk_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
-                                bool split);
+/* Launches of rwkv6_cl_chunk_enqueue_outputs, and of rwkv6_cl_chunk_enqueue_starts where sequences are split. */
+int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units);
+int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
+                                      const rwkv6_cl_chunk_places *places);
 
-/* Leaves the state before each unit in places->starts. This and the next need rwkv6_cl_chunk_make_states. */
+/* Leaves the state before each unit in places->starts, or, joined, increments. This and the next need
+ * rwkv6_cl_chunk_make_states. */
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error);

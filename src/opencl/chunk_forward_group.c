@@ -15,6 +15,7 @@
 
 #define CHUNK 64
 #define GROUP 128
+#define JOINS 16 /* as long as reading so many states is faster than a launch */
 
 /* Bytes from token to token: those between the first and the last of a chunk have to fit 31 bits. */
 #define LONGEST_STRIDE ((int64_t)1 << 24)
@@ -50,6 +51,7 @@ static bool write_options(const rwkv6_problem *problem, int work_items, const ch
   g->tiles = problem->value_dim / problem->key_dim;
   g->each = 2 / groups(problem);
   g->splits_from = 8 / groups(problem);
+  g->joins = JOINS;
   g->state_groups = problem->key_dim * problem->value_dim / work_items;
   snprintf(text, size, " -DWORK_GROUP=%d -DSPAN=%d%s", work_items, (int)g->span, engine);
   return true;

@@ -58,13 +58,13 @@ def layout():
 
 
 def arguments_of(kernel, r, k, v, w):
-    """As in cl/chunk_forward.cl and cl/chunk_states.cl."""
+    """As in cl/chunk_forward_group.cl and cl/chunk_states.cl."""
     none = [P(0), L(0)]
     if kernel == "chunk_forward":
         batch = (L * 8)(LENGTH, LENGTH, 1, LENGTH // 64 - 1, LENGTH // 64 - 1, HEADS, 0, 1)
         u, o = [allocate(4 * HEADS * DIM), L(0)], [tensor(), layout()]
         inputs = [r, layout(), k, layout(), v, layout(), w, layout()]
-        return inputs + u + none + [I(0)] + o + none + none + none + [P(0), batch, I(0), F(0.125), F(1), L(0), L(LENGTH), L(0)]
+        return inputs + u + none + [I(0)] + none + none + o + none + none + none + [P(0), batch, I(0), F(0.125), F(1), L(0), L(LENGTH), L(0)]
     units = TOKENS // LENGTH
     batch = (L * 8)(TOKENS, LENGTH, units, 0, 0, HEADS, 0, 1)
     sums, decays = [allocate(4 * units * HEADS * DIM * DIM), L(0)], [allocate(4 * units * HEADS * DIM), L(0)]
