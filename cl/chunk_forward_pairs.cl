@@ -37,11 +37,11 @@ static inline void multiply_by_keys(float C[32], const split_t *r, const tiles_t
     operand_of(x, r->upper, step);
     operand_of(y, r->lower, step);
     if (step == 0)
-      engine_group_multiply_rows(C, y, tiles->base, keys_at(n), step, 0, &p->engine);
+      engine_group_multiply_rows(C, y, tiles->chunk, AT_K, step, 0, &p->engine);
     else
-      engine_group_multiply_rows(C, y, tiles->base, keys_at(n), step, 1, &p->engine);
-    engine_group_multiply_rows(C, x, tiles->base, keys_at(n) + TILE, step, 1, &p->engine);
-    engine_group_multiply_rows(C, x, tiles->base, keys_at(n), step, 1, &p->engine);
+      engine_group_multiply_rows(C, y, tiles->chunk, AT_K, step, 1, &p->engine);
+    engine_group_multiply_rows(C, x, tiles->chunk, AT_K + TILE, step, 1, &p->engine);
+    engine_group_multiply_rows(C, x, tiles->chunk, AT_K, step, 1, &p->engine);
   }
   engine_close();
 }
@@ -69,9 +69,9 @@ static inline void multiply_values(float out[32], const split_t *A, const tiles_
     uint x[4], y[4];
     operand_of(x, A->upper, step);
     operand_of(y, A->lower, step);
-    engine_group_multiply(out, y, tiles->base, values_at(n), step, 1, &p->engine);
-    if (VALUE_PARTS > 1) engine_group_multiply(out, x, tiles->base, values_at(n) + TILE, step, 1, &p->engine);
-    engine_group_multiply(out, x, tiles->base, values_at(n), step, 1, &p->engine);
+    engine_group_multiply(out, y, tiles->chunk, AT_V, step, 1, &p->engine);
+    if (VALUE_PARTS > 1) engine_group_multiply(out, x, tiles->chunk, AT_V + TILE, step, 1, &p->engine);
+    engine_group_multiply(out, x, tiles->chunk, AT_V, step, 1, &p->engine);
   }
   engine_close();
 }
@@ -95,7 +95,7 @@ static inline void split_pairs(split_t *parts, const float A[32]) {
 static inline void show_state(const state_t *x, const tiles_t *tiles, const place_t *p) {
   split_t parts;
   UNROLL for (int n = 0; n < 8; n++) split_octet(&parts, x->at[0] + 4 * n, n);
-  store_split(tiles, &parts, AT_STATE, 2, p);
+  store_split(tiles->rows, &parts, AT_STATE, 2, p);
 }
 
 static inline void scale_tokens(tokens_t *x, float scale) {
@@ -154,7 +154,7 @@ static inline void divide_tokens(split_t *r_parts, tokens_t *r, tokens_t *k, con
   }
   split_tokens(r_parts, r);
   split_tokens(&keys, k);
-  store_split(tiles, &keys, keys_at(n), 2, p);
+  store_split(tiles->chunk_rows, &keys, AT_K, 2, p);
 }
 
 /* S after products; `late` are decays it is to have before the next ones. */
@@ -176,8 +176,8 @@ static inline void go_moderate(float out[32], keep_t *x, const tiles_t *tiles, i
   float A[32], sum[32], diagonal[2], early[2], late[2];
   tokens_t r_rows, k_rows;
   split_t r, parts;
-  load_rows(&r_rows, tiles, AT_R);
-  load_rows(&k_rows, tiles, keys_at(n));
+  load_rows(&r_rows, tiles->mine, AT_R);
+  load_rows(&k_rows, tiles->chunk_mine, AT_K);
   scale_tokens(&r_rows, x->scale);
   find_diagonal(diagonal, &r_rows, &k_rows, x, p);
   engine_group_barrier(&p->engine); /* sums are there, and rows of k have been read */
@@ -206,8 +206,8 @@ static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], k
   float factors[16];
   tokens_t k, w;
   split_t keys;
-  load_rows(r, tiles, AT_R);
-  load_rows(&k, tiles, keys_at(n));
+  load_rows(r, tiles->mine, AT_R);
+  load_rows(&k, tiles->chunk_mine, AT_K);
   load_decays(&w, tiles, p, left);
   scale_tokens(r, x->scale);
   find_diagonal(diagonal, r, &k, x, p);
@@ -219,7 +219,7 @@ static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], k
   find_decays_between(factors, tiles, p->engine.warp + 1, 3, p);
   decay_tokens(&k, &k, factors);
   split_tokens(&keys, &k);
-  store_split(tiles, &keys, keys_at(n), 2, p);
+  store_split(tiles->chunk_rows, &keys, AT_K, 2, p);
 }
 
 /* Chunk n, whatever its decays are, of a unit with `left` tokens from its beginning on; `sum` of the logarithms of this
@@ -264,7 +264,7 @@ static inline bool sum_logs(float2 sums[ROWS], const tiles_t *tiles, const place
 static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   float out[32];
   float2 sums[ROWS];
-  find_tiles(tiles, p);
+  find_tiles(tiles, n, p);
   if (!is_whole(p, left)) copy_rest(&x->walkers, tiles, n, p, left);
   engine_wait(0);
   engine_barrier();
@@ -312,7 +312,6 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   begin_walk(&x->walkers, WALK_V, tiles, v, v_at, BYTES, p, first_step, COLUMNS * p->tile);
   begin_outputs(&x->walkers, o, o_at, p, first_step);
 
-  find_tiles(tiles, p);
   copy_keys_and_values(&x->walkers, tiles, 0, p, is_whole(p, all));
   copy_tokens(&x->walkers, tiles, 0, p, is_whole(p, all));
   x->bonus = u + u_at + p->head * KEY_DIM + 4 * p->engine.pair;

@@ -18,8 +18,8 @@ static inline void copy_channels(walkers_t *x, int which, int size, const tiles_
 
 /* As soon as chunk n - 2 is over. */
 static inline void copy_keys_and_values(walkers_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
-  copy_channels(x, WALK_K, BYTES, tiles, keys_at(n), n, p, whole);
-  copy_channels(x, WALK_V, BYTES, tiles, values_at(n), n, p, whole);
+  copy_channels(x, WALK_K, BYTES, tiles, chunk_at(n) + AT_K, n, p, whole);
+  copy_channels(x, WALK_V, BYTES, tiles, chunk_at(n) + AT_V, n, p, whole);
   engine_commit();
 }
 
@@ -47,8 +47,8 @@ static inline void copy_some_channels(const walkers_t *x, int which, int size, c
 /* Chunk n, which is not whole. */
 static inline void copy_rest(const walkers_t *x, const tiles_t *tiles, int n, const place_t *p, int left) {
   copy_some_channels(x, WALK_W, W_BYTES, tiles, AT_W, n, p, left);
-  copy_some_channels(x, WALK_K, BYTES, tiles, keys_at(n), n, p, left);
-  copy_some_channels(x, WALK_V, BYTES, tiles, values_at(n), n, p, left);
+  copy_some_channels(x, WALK_K, BYTES, tiles, chunk_at(n) + AT_K, n, p, left);
+  copy_some_channels(x, WALK_V, BYTES, tiles, chunk_at(n) + AT_V, n, p, left);
 #ifdef OUTPUTS
   copy_some_channels(x, WALK_R, BYTES, tiles, AT_R, n, p, left);
 #endif
@@ -88,20 +88,22 @@ static inline void put_numbers(global uchar *to, float4 x) {
   store_d(number + 3, x.w);
 }
 
+/* o of octets 2 s and 2 s + 1 of token row + 8 h. */
+static inline float4 output_of(const float out[32], int s, int h) {
+  const float *from = out + 8 * s + 2 * h;
+  return (float4)(from[0], from[1], from[4], from[5]);
+}
+
 /* o [16 tokens x 64 value channels] of this sub-group, of a chunk with `count` tokens. */
 static inline void write_outputs(walkers_t *x, const float out[32], const tiles_t *tiles, int n, const place_t *p, int count) {
+  const int token = ROWS * p->engine.warp + p->engine.row;
   walker_t to;
   find_walker(&to, x, WALK_O, tiles, n, false, p);
   UNROLL for (int h = 0; h < 2; h++) {
     global uchar *row = to.place + (long)to.stride * (8 * h);
-    if (ROWS * p->engine.warp + p->engine.row + 8 * h >= count) continue;
     UNROLL for (int s = 0; s < 4; s++) {
-      const float *from = out + 8 * s + 2 * h;
-      const float4 four = (float4)(from[0], from[1], from[4], from[5]);
-      if (p->whole)
-        JOIN(put_, DTYPE)(row + 16 * s * BYTES, four);
-      else
-        put_numbers(row + 16 * s * BYTES, four);
+      if (p->whole && token + 8 * h < count) JOIN(put_, DTYPE)(row + 16 * s * BYTES, output_of(out, s, h));
+      if (!p->whole && token + 8 * h < count) put_numbers(row + 16 * s * BYTES, output_of(out, s, h));
     }
   }
   walk_on(x, WALK_O, &to);

@@ -73,10 +73,10 @@ static inline void store_keys_for_pairs(const tiles_t *tiles, const tokens_t *k,
     find_decays_between(decay, tiles, 1, 1, p);
     decay_tokens(&through, k, decay);
     split_tokens(&parts, &through);
-    store_split(tiles, &parts, AT_W, 2, p);
+    store_split(tiles->rows, &parts, AT_W, 2, p);
   }
   split_tokens(&parts, k);
-  if (warp < 3) store_split(tiles, &parts, AT_W + (warp == 0 ? 3 * ROWS * 128 : 0), 2, p);
+  if (warp < 3) store_split(tiles->rows, &parts, AT_W + (warp == 0 ? 3 * ROWS * 128 : 0), 2, p);
 }
 
 /* A of this sub-group's tokens and 16 keys, whose rows begin `row` rows after this sub-group's own. */

@@ -24,12 +24,11 @@ static inline void find_decays(float early[2], float late[2], const tiles_t *til
 static inline void multiply_keys(float sum[32], const tiles_t *tiles, int n, const place_t *p) {
   UNROLL for (int step = 0; step < 4; step++) {
     if (step == 0)
-      engine_group_multiply_tiles(sum, tiles->base, keys_at(n), tiles->base, values_at(n), step, 0, &p->engine);
+      engine_group_multiply_tiles(sum, tiles->chunk, AT_K, tiles->chunk, AT_V, step, 0, &p->engine);
     else
-      engine_group_multiply_tiles(sum, tiles->base, keys_at(n), tiles->base, values_at(n), step, 1, &p->engine);
-    engine_group_multiply_tiles(sum, tiles->base, keys_at(n) + TILE, tiles->base, values_at(n), step, 1, &p->engine);
-    if (VALUE_PARTS > 1)
-      engine_group_multiply_tiles(sum, tiles->base, keys_at(n), tiles->base, values_at(n) + TILE, step, 1, &p->engine);
+      engine_group_multiply_tiles(sum, tiles->chunk, AT_K, tiles->chunk, AT_V, step, 1, &p->engine);
+    engine_group_multiply_tiles(sum, tiles->chunk, AT_K + TILE, tiles->chunk, AT_V, step, 1, &p->engine);
+    if (VALUE_PARTS > 1) engine_group_multiply_tiles(sum, tiles->chunk, AT_K, tiles->chunk, AT_V + TILE, step, 1, &p->engine);
   }
   engine_close();
 }

@@ -14,9 +14,9 @@
 
 #include "chunk_group_place.h"
 
-/* Bytes in local memory. k and v are there for two chunks at a time. */
-#define AT_K 0               /* [2 chunks] rows of k, then k / c or k^ */
-#define AT_V (4 * TILE)      /* [2 chunks] rows of v, then its parts */
+/* Bytes in local memory. k and v are there for two chunks at a time, each of which has its part. */
+#define AT_K 0               /* of that part: rows of k, then k / c or k^ */
+#define AT_V (2 * TILE)      /* rows of v, then its parts */
 #define AT_W (8 * TILE)      /* rows of w, then [CHUNK][64] sums of logarithms */
 #define AT_R (10 * TILE)     /* rows of r; where there is none, whole sums */
 #define AT_STATE (12 * TILE) /* kernels that make outputs: parts of S [64 key channels][64 value channels] */
@@ -43,11 +43,11 @@
  * of each of some rows meet in no bank. In fp32 a tile has 32 channels, and a row is in two of them.
  */
 typedef struct tiles_t {
-  local uchar *base;
-  local uchar *rows;        /* of this sub-group's 16 in the first tile, for the engine */
-  local uchar *mine, *wide; /* this work-item's first four channels of token `row` in the first tile: as stored, in fp32 */
-  local uchar *before;      /* the same as `wide`, of the token before */
-  local uchar *last;        /* and of the last of sub-group 0's 16 */
+  local uchar *base, *chunk;             /* and the part of this chunk */
+  local uchar *rows, *chunk_rows;        /* of this sub-group's 16 in their first tiles, for the engine */
+  local uchar *mine, *chunk_mine, *wide; /* this work-item's first four channels of token `row`: as stored, in fp32 */
+  local uchar *before;                   /* the same as `wide`, of the token before */
+  local uchar *last;                     /* and of the last of sub-group 0's 16 */
   local uchar *logs, *sums; /* its two channels, 2 lane and the next, of the sub-group's first token: of w, in fp32 */
 } tiles_t;
 
@@ -55,12 +55,9 @@ static inline int turn_of(int row) {
   return (row & 1) << 2 | (row & 2);
 }
 
-static inline int keys_at(int n) {
-  return AT_K + (n & 1) * 2 * TILE;
-}
-
-static inline int values_at(int n) {
-  return AT_V + (n & 1) * 2 * TILE;
+/* The part of chunk n. */
+static inline int chunk_at(int n) {
+  return (n & 1) * 4 * TILE;
 }
 
 static inline void find_base(tiles_t *tiles, local uchar *pool, const place_t *p) {
@@ -81,13 +78,16 @@ static inline local uchar *two_of(local uchar *rows, int lane, int size) {
   return engine_fresh_pointer(rows + bytes / 128 * TILE + (bytes & 127));
 }
 
-static inline void find_tiles(tiles_t *tiles, place_t *p) {
+static inline void find_tiles(tiles_t *tiles, int n, place_t *p) {
   engine_refresh(&p->engine);
-  tiles->base = engine_fresh_pointer(tiles->base);
+  tiles->base = engine_uniform_pointer(tiles->base);
+  tiles->chunk = engine_uniform_pointer(tiles->base + chunk_at(n));
   const engine_t *e = &p->engine;
   local uchar *first = tiles->base + ROWS * 128 * e->warp;
   tiles->rows = engine_fresh_pointer(engine_rows(first, e));
+  tiles->chunk_rows = engine_fresh_pointer(tiles->rows + chunk_at(n));
   tiles->mine = four_of(first, e->row, e->pair, BYTES);
+  tiles->chunk_mine = engine_fresh_pointer(tiles->mine + chunk_at(n));
   tiles->wide = BYTES == 4 ? tiles->mine : four_of(first, e->row, e->pair, 4);
   tiles->before = four_of(first, e->row - 1, e->pair, 4);
   tiles->last = four_of(tiles->base, ROWS - 1, e->pair, 4);
@@ -161,10 +161,10 @@ static inline void put_four(tokens_t *x, int s, int h, float4 four) {
   x->at[2 * s + 1][2 * h] = four.z, x->at[2 * s + 1][2 * h + 1] = four.w;
 }
 
-/* Rows of r, k or v that begin at `at`, as they are stored. */
-static inline void load_rows(tokens_t *x, const tiles_t *tiles, int at) {
+/* Rows of r, k or v that begin at `at`, where this work-item's part of them is `mine`. */
+static inline void load_rows(tokens_t *x, local uchar *mine, int at) {
   UNROLL for (int s = 0; s < 4; s++) {
-    UNROLL for (int h = 0; h < 2; h++) put_four(x, s, h, four_d(fours_at(tiles->mine, at + 1024 * h, s, BYTES)));
+    UNROLL for (int h = 0; h < 2; h++) put_four(x, s, h, four_d(fours_at(mine, at + 1024 * h, s, BYTES)));
   }
 }
 
@@ -183,12 +183,12 @@ static inline void split_tokens(split_t *x, const tokens_t *tokens) {
   UNROLL for (int n = 0; n < 8; n++) split_octet(x, tokens->at[n], n);
 }
 
-/* As this sub-group's 16 rows of the tile at `at`, and, where there are two `parts`, of the next. */
-static inline void store_split(const tiles_t *tiles, const split_t *x, int at, int parts, const place_t *p) {
+/* As this sub-group's 16 rows, which begin at `rows`, of the tile at `at`, and, where there are two `parts`, of the next. */
+static inline void store_split(local uchar *rows, const split_t *x, int at, int parts, const place_t *p) {
   UNROLL for (int h = 0; h < 2; h++) {
     UNROLL for (int n = 0; n < 8; n += 4) {
-      engine_store_rows(tiles->rows, at + 1024 * h, n, x->upper[h] + n, &p->engine);
-      if (parts > 1) engine_store_rows(tiles->rows, at + TILE + 1024 * h, n, x->lower[h] + n, &p->engine);
+      engine_store_rows(rows, at + 1024 * h, n, x->upper[h] + n, &p->engine);
+      if (parts > 1) engine_store_rows(rows, at + TILE + 1024 * h, n, x->lower[h] + n, &p->engine);
     }
   }
 }
@@ -197,10 +197,10 @@ static inline void store_split(const tiles_t *tiles, const split_t *x, int at, i
 static inline void split_values(const tiles_t *tiles, int n, const place_t *p) {
   tokens_t v;
   split_t parts;
-  load_rows(&v, tiles, values_at(n));
+  load_rows(&v, tiles->chunk_mine, AT_V);
   split_tokens(&parts, &v);
   engine_barrier(); /* rows have been read by all of the sub-group */
-  store_split(tiles, &parts, values_at(n), VALUE_PARTS, p);
+  store_split(tiles->chunk_rows, &parts, AT_V, VALUE_PARTS, p);
 }
 
 /* ---- sums of logarithms ---- */

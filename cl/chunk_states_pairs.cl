@@ -37,7 +37,7 @@ static inline void store_decayed(const tiles_t *tiles, int n, const place_t *p) 
   split_t keys;
   float later[16];
   find_sums_between(later, tiles, p->engine.warp + 1, 3, p);
-  load_rows(&k, tiles, keys_at(n));
+  load_rows(&k, tiles->chunk_mine, AT_K);
   UNROLL for (int s = 0; s < 4; s++) {
     UNROLL for (int h = 0; h < 2; h++) {
       const float4 after = *(local const float4 *)fours_at(tiles->wide, AT_W + 1024 * h, s, 4);
@@ -48,13 +48,13 @@ static inline void store_decayed(const tiles_t *tiles, int n, const place_t *p) 
   }
   split_tokens(&keys, &k);
   engine_barrier(); /* rows have been read by all of the sub-group */
-  store_split(tiles, &keys, keys_at(n), 2, p);
+  store_split(tiles->chunk_rows, &keys, AT_K, 2, p);
 }
 
 /* Chunk n, of a unit with `left` tokens from its beginning on. */
 static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   float early[2], late[2], sum[32];
-  find_tiles(tiles, p);
+  find_tiles(tiles, n, p);
   if (!is_whole(p, left)) copy_rest(&x->walkers, tiles, n, p, left);
   engine_wait(0);
   engine_barrier();

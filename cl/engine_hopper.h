@@ -75,6 +75,11 @@ static inline local uchar *engine_fresh_pointer(local uchar *base) {
   return (local uchar *)(ulong)(uint)engine_fresh((int)(ulong)base);
 }
 
+/* The same of a pointer that is one for all of a sub-group. */
+static inline local uchar *engine_uniform_pointer(local uchar *base) {
+  return (local uchar *)(ulong)(uint)engine_uniform((int)(ulong)base);
+}
+
 /* 2^x, a few units in the last place off; results and arguments that are denormal count as 0. */
 static inline float engine_exp2(float x) {
   float y;

@@ -52,6 +52,10 @@ static inline local uchar *engine_fresh_pointer(local uchar *base) {
   return base;
 }
 
+static inline local uchar *engine_uniform_pointer(local uchar *base) {
+  return base;
+}
+
 static inline float engine_exp2(float x) {
   return exp2(x);
 }
