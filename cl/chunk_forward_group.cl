@@ -162,7 +162,7 @@ static inline void write_outputs(keep_t *x, const float out[PARTS][32], const ti
   if (p->part != PARTS - 1) return; /* it has come for the barrier */
   local uchar *slots = slots_of(tiles->base + AT_OUT, p);
   walker_t to;
-  find_walker(&to, &x->walkers, WALK_O, tiles, n, false, p);
+  find_walker(&to, &x->walkers, WALK_O, tiles, n, 0, p);
   UNROLL for (int j = 0; j < PARTS; j++) {
     if (p->whole)
       store_whole_rows(to.place + 128 * j, to.stride, slots, j, p, count);
@@ -189,7 +189,7 @@ static inline void copy_tokens(keep_t *x, const tiles_t *tiles, int n, const pla
 /* By the first group for all. */
 static inline void copy_values(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
   walker_t from;
-  find_walker(&from, &x->walkers, WALK_V, tiles, n, false, p);
+  find_walker(&from, &x->walkers, WALK_V, tiles, n, 0, p);
   UNROLL for (int j = 0; j < PARTS; j++)
       copy_rows(tiles->all + offset_of_values(n, j), &from, 128 * j, p, whole && p->part == 0);
   walk_on(&x->walkers, WALK_V, &from);

@@ -45,6 +45,8 @@
 #define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */
 #define TILES (VALUE_DIM / COLUMNS)
 
+#define AHEAD (STAGES / 2) /* chunks that rows are asked for before */
+
 typedef struct place_t {
   unit_t unit;
   index_t head, heads;

@@ -13,13 +13,18 @@
 
 /*
  * Places in local memory, in bytes, from the beginning of a group's part up to PART_BYTES, else from that of all. A tile is 64
- * rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of k, w and v are there for two chunks at a time,
- * those of r for one; a sub-group copies its own 16 of r, k and w.
+ * rows of 64 numbers in bf16, or 32 in tf32, so 64 x 64 in tf32 are two. Rows of k, w and v are there for STAGES chunks at a
+ * time, those of r for one; a sub-group copies its own 16 of r, k and w.
  */
+#if defined(OUTPUTS) || KEY_DIM > 64
+#define STAGES 2 /* a power of 2 */
+#else
+#define STAGES 4 /* chunks are short without outputs: they are asked for two ahead */
+#endif
 #define SUMS_STRIDE 20 /* floats of 16 channels: no two of a sub-group in one bank */
 #define SUMS (4 * 4 * SUMS_STRIDE * 4)
-#define AT_ROWS 0 /* k and w, and again */
-#define AT_SUMS (AT_ROWS + 4 * TILE)
+#define AT_ROWS 0 /* k and w of STAGES chunks */
+#define AT_SUMS (AT_ROWS + 2 * STAGES * TILE)
 #define AT_BONUS (AT_SUMS + SUMS)
 #define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
 #define AT_WALKS (AT_ONES + (2 * 32 + 1) * 16)
@@ -36,8 +41,8 @@
 #else
 #define PART_BYTES END_OF_WALKS
 #endif
-#define AT_VALUES (PARTS * PART_BYTES) /* of all groups: v, a tile for each 64 value channels, and again */
-#define LOCAL_BYTES (AT_VALUES + 2 * PARTS * TILE)
+#define AT_VALUES (PARTS * PART_BYTES) /* of all groups: v of STAGES chunks, a tile for each 64 value channels */
+#define LOCAL_BYTES (AT_VALUES + STAGES * PARTS * TILE)
 
 /* Local memory. What depends on the work-item is found once a chunk: compilers then add constants and no more. */
 typedef struct tiles_t {
@@ -53,12 +58,12 @@ typedef struct tiles_t {
 enum { ROWS_K, ROWS_W, ROWS_UPPER = ROWS_K, ROWS_LOWER = ROWS_W };
 
 static inline int offset_of(int n, int which) {
-  return AT_ROWS + (2 * (n & 1) + which) * TILE;
+  return AT_ROWS + (2 * (n & (STAGES - 1)) + which) * TILE;
 }
 
 /* v of value channels 64 j and on, from tiles->all. */
 static inline int offset_of_values(int n, int j) {
-  return AT_VALUES + ((n & 1) * PARTS + j) * TILE;
+  return AT_VALUES + ((n & (STAGES - 1)) * PARTS + j) * TILE;
 }
 
 /* [4 pairs][SUMS_STRIDE]: sums of the logarithms of a sub-group's tokens, two of each octet of channels for each pair */

@@ -32,11 +32,11 @@ static inline void set_walker(walkers_t *x, int which, const tiles_t *tiles, glo
   x->of[which].stride = stride;
 }
 
-/* For chunk n; walk_on has been called for all chunks before it, and for itself if `walked`. */
-static inline void find_walker(walker_t *walker, const walkers_t *x, int which, const tiles_t *tiles, int n, bool walked,
+/* For chunk n; walk_on has been called for all chunks before it, and `ahead` more. */
+static inline void find_walker(walker_t *walker, const walkers_t *x, int which, const tiles_t *tiles, int n, int ahead,
                                const place_t *p) {
   walker->stride = engine_fresh(x->of[which].stride);
-  walker->place = walked ? x->of[which].place - (long)walker->stride * CHUNK : x->of[which].place;
+  walker->place = x->of[which].place - (long)walker->stride * (CHUNK * ahead);
 }
 
 static inline void walk_on(walkers_t *x, int which, const walker_t *walker) {
@@ -63,7 +63,7 @@ static inline void set_walker(walkers_t *x, int which, const tiles_t *tiles, glo
   kept_walker_of(tiles, which)->stride = stride;
 }
 
-static inline void find_walker(walker_t *walker, const walkers_t *x, int which, const tiles_t *tiles, int n, bool walked,
+static inline void find_walker(walker_t *walker, const walkers_t *x, int which, const tiles_t *tiles, int n, int ahead,
                                const place_t *p) {
   const kept_walker_t kept = *kept_walker_of(tiles, which);
   walker->place = (global uchar *)(kept.first + part_of(kept.stride, CHUNK * n, p));
@@ -93,7 +93,7 @@ static inline void copy_rows(local uchar *place, const walker_t *x, int further,
 static inline void copy_tensor(walkers_t *x, int which, local uchar *place, const tiles_t *tiles, int n, const place_t *p,
                                bool whole) {
   walker_t from;
-  find_walker(&from, x, which, tiles, n, false, p);
+  find_walker(&from, x, which, tiles, n, 0, p);
   copy_rows(place, &from, 0, p, whole);
   walk_on(x, which, &from);
 }
@@ -103,7 +103,7 @@ static inline void copy_tensor(walkers_t *x, int which, local uchar *place, cons
 static inline void copy_some_rows(local uchar *place, const walkers_t *x, int which, int further, const tiles_t *tiles, int n,
                                   const place_t *p, int count) {
   walker_t from;
-  find_walker(&from, x, which, tiles, n, true, p);
+  find_walker(&from, x, which, tiles, n, AHEAD, p);
   local uchar *slots = slots_of(place, p);
   if (p->whole) {
     UNROLL for (int i = 0; i < 4; i++) engine_copy_or_clear(

@@ -11,7 +11,7 @@
 static inline void copy_channels(walkers_t *x, int which, int size, const tiles_t *tiles, int at, int n, const place_t *p,
                                  bool whole) {
   walker_t from;
-  find_walker(&from, x, which, tiles, n, false, p);
+  find_walker(&from, x, which, tiles, n, 0, p);
   UNROLL for (int j = 0; j < size / 2; j++) copy_rows(tiles->base + at + j * TILE, &from, 128 * j, p, whole);
   walk_on(x, which, &from);
 }
@@ -98,7 +98,7 @@ static inline float4 output_of(const float out[32], int s, int h) {
 static inline void write_outputs(walkers_t *x, const float out[32], const tiles_t *tiles, int n, const place_t *p, int count) {
   const int token = ROWS * p->engine.warp + p->engine.row;
   walker_t to;
-  find_walker(&to, x, WALK_O, tiles, n, false, p);
+  find_walker(&to, x, WALK_O, tiles, n, 0, p);
   UNROLL for (int h = 0; h < 2; h++) {
     global uchar *row = to.place + (long)to.stride * (8 * h);
     UNROLL for (int s = 0; s < 4; s++) {

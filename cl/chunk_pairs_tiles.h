@@ -15,6 +15,7 @@
 #include "chunk_group_place.h"
 
 /* Bytes in local memory. k and v are there for two chunks at a time, each of which has its part. */
+#define STAGES 2
 #define AT_K 0               /* of that part: rows of k, then k / c or k^ */
 #define AT_V (2 * TILE)      /* rows of v, then its parts */
 #define AT_W (8 * TILE)      /* rows of w, then [CHUNK][64] sums of logarithms */

@@ -20,7 +20,13 @@ typedef struct keep_t {
   float decay[2]; /* of all chunks so far, of this work-item's two channels of S */
 } keep_t;
 
-/* Copies are three batches: w, k and v. */
+/* Copies are three batches: w, k and v. Until the oldest one has come: */
+#if STAGES == 4
+#define await_batch() engine_wait(5)
+#else
+#define await_batch() engine_wait(2)
+#endif
+
 static inline void copy_decays(keep_t *x, const tiles_t *tiles, int n, const place_t *p, bool whole) {
   copy_tensor(&x->walkers, WALK_W, tiles->base + offset_of(n, ROWS_W), tiles, n, p, whole);
   engine_commit();
@@ -72,14 +78,14 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   float early[2], late[2];
   find_tiles(tiles, n, p);
   if (!is_whole(p, left)) copy_rest(x, tiles, n, p, left);
-  engine_wait(2);
+  await_batch();
   engine_barrier();
   sum_logs(&after, &all, true, tiles, p, left);
   store_sums(&all, tiles, p);
   barrier(CLK_LOCAL_MEM_FENCE); /* and chunk n - 1 is over for all */
-  const bool whole = is_whole(p, left - CHUNK);
-  copy_decays(x, tiles, n + 1, p, whole);
-  engine_wait(2);
+  const bool whole = is_whole(p, left - AHEAD * CHUNK);
+  copy_decays(x, tiles, n + AHEAD, p, whole);
+  await_batch();
   engine_barrier();
   find_decays(early, late, tiles, p);
   UNROLL for (int h = 0; h < 2; h++) {
@@ -88,11 +94,11 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   }
   decay_state(&x->state, early);
   store_decayed(&after, tiles, p);
-  copy_keys(x, tiles, n + 1, p, whole);
-  engine_wait(2);
+  copy_keys(x, tiles, n + AHEAD, p, whole);
+  await_batch();
   engine_publish();
   barrier(CLK_LOCAL_MEM_FENCE);
-  copy_values(x, tiles, n + 1, p, whole);
+  copy_values(x, tiles, n + AHEAD, p, whole);
   engine_open();
   add_keys(&x->state, tiles, n, p);
   finish_state(&x->state);
@@ -140,9 +146,11 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   global float *sum = sums + sums_at + state_at(p, p->unit.number);
   global const float *before = sums ? sum : kept + state_at(p, p->unit.first_checkpoint + first_step / SPAN - 1);
   global const float *from = start + start_at + state_at(p, start_by_unit ? p->unit.number : p->unit.sequence);
-  copy_decays(x, tiles, 0, p, is_whole(p, all));
-  copy_keys(x, tiles, 0, p, is_whole(p, all));
-  copy_values(x, tiles, 0, p, is_whole(p, all));
+  for (int n = 0; n < AHEAD; n++) {
+    copy_decays(x, tiles, n, p, is_whole(p, all - n * CHUNK));
+    copy_keys(x, tiles, n, p, is_whole(p, all - n * CHUNK));
+    copy_values(x, tiles, n, p, is_whole(p, all - n * CHUNK));
+  }
   load_decays(x, decay_row, p, decays && active && first_step > 0);
   load_state(&x->state, first_step > 0 ? before : from, p, first_step > 0 ? active : start != 0);
   for (int n = 0; n * CHUNK < all; n++) {
