@@ -215,6 +215,67 @@ static void test_dims(void **state) {
   }
 }
 
+/* A plan of chunk forward has that variant and, if not NULL, `explained` in its explanation and `source` in what is built. */
+static void check_taken(const rwkv6_problem *problem, const char *variant, const char *explained, const char *source) {
+  pretend_program *const *programs;
+  rwkv6_plan *plan = NULL;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  const size_t built = pretend_programs(&programs);
+  assert_int_equal(rwkv6_plan_create(device, problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, NULL), RWKV6_OK);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  assert_string_equal(info.variant, variant);
+  if (explained && !strstr(info.explanation, explained)) fail_msg("no \"%s\" in: %s", explained, info.explanation);
+  const size_t count = pretend_programs(&programs);
+  if (source) assert_true(count > built);
+  for (size_t i = built; source && i < count; i++) assert_non_null(strstr(programs[i]->source, source));
+  rwkv6_plan_destroy(&plan);
+}
+
+static rwkv6_problem stored_as(rwkv6_dtype dtype, rwkv6_dtype w_dtype, int32_t key_dim, int32_t value_dim) {
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 8192, 4, key_dim, value_dim); /* in segments: two programs */
+  problem.dtype = dtype;
+  problem.w_dtype = w_dtype;
+  return problem;
+}
+
+/* Where not all is bf16, operands are sums of two numbers: other programs, and for 64 key channels only. V of no other test, so
+ * that they are built here. */
+static void test_storage(void **state) {
+  (void)state;
+  static const rwkv6_dtype mixed[][2] = {
+      {RWKV6_FP32, RWKV6_FP32}, {RWKV6_FP16, RWKV6_FP16}, {RWKV6_FP16, RWKV6_FP32}, {RWKV6_BF16, RWKV6_FP32}};
+  static const char refused[] = "chunk_forward hopper: takes key_dim 64 where not all is bf16, not 128\n";
+  for (size_t i = 0; i < sizeof mixed / sizeof *mixed; i++) {
+    const rwkv6_problem pairs = stored_as(mixed[i][0], mixed[i][1], 64, 256);
+    const rwkv6_problem wide = stored_as(mixed[i][0], mixed[i][1], 128, 128);
+    check_taken(&pairs, "hopper", "chunk_forward hopper: chosen\n", "#define CHUNK_PAIRS_STATE_H");
+    check_taken(&wide, "nvidia", refused, NULL);
+  }
+  const rwkv6_problem all = stored_as(RWKV6_BF16, RWKV6_BF16, 64, 256);
+  check_taken(&all, "hopper", "chunk_forward hopper: chosen\n", "#define CHUNK_GROUP_STATE_H");
+}
+
+/* As far apart as tokens may be, in elements, and an element more. */
+static void check_stride(rwkv6_dtype dtype, rwkv6_dtype w_dtype, bool of_w, int64_t longest) {
+  static const char refused[] = "chunk_forward hopper: takes strides of up to 16777216 bytes from token to token\n";
+  for (int more = 0; more < 2; more++) {
+    rwkv6_problem problem = stored_as(dtype, w_dtype, 64, 64);
+    (of_w ? &problem.w : &problem.v)->token = longest + more;
+    check_taken(&problem, more ? "nvidia" : "hopper", more ? refused : NULL, NULL);
+  }
+}
+
+static void test_strides(void **state) {
+  (void)state;
+  check_stride(RWKV6_FP32, RWKV6_FP32, false, 1 << 22);
+  check_stride(RWKV6_FP16, RWKV6_FP16, false, 1 << 23);
+  check_stride(RWKV6_BF16, RWKV6_BF16, false, 1 << 23);
+  check_stride(RWKV6_BF16, RWKV6_FP32, false, 1 << 23);
+  check_stride(RWKV6_BF16, RWKV6_BF16, true, 1 << 23);
+  check_stride(RWKV6_BF16, RWKV6_FP32, true, 1 << 22);
+}
+
 static int open_device(void **state) {
   (void)state;
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -236,9 +297,15 @@ static int close_device(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unsplit), cmocka_unit_test(test_automatic_segments), cmocka_unit_test(test_shortest_segments),
-      cmocka_unit_test(test_edges),   cmocka_unit_test(test_odd_lengths),        cmocka_unit_test(test_automatic_mode),
+      cmocka_unit_test(test_unsplit),
+      cmocka_unit_test(test_automatic_segments),
+      cmocka_unit_test(test_shortest_segments),
+      cmocka_unit_test(test_edges),
+      cmocka_unit_test(test_odd_lengths),
+      cmocka_unit_test(test_automatic_mode),
       cmocka_unit_test(test_dims),
+      cmocka_unit_test(test_storage),
+      cmocka_unit_test(test_strides),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }

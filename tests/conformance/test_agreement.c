@@ -103,7 +103,35 @@ static void test_few_rows(void **state) {
   assert_true(differs_in(": du: ", 1, RWKV6_BF16, RWKV6_BACKWARD, &matrix));
 }
 
+static void check_pairs(int tokens, rwkv6_dtype dtype, rwkv6_decay decay, conform_distribution distribution) {
+  static const rwkv6_variant pairs = {.arithmetic = RWKV6_ARITHMETIC_PAIRS};
+  static const rwkv6_tensor_id results[] = {RWKV6_TENSOR_O, RWKV6_TENSOR_FINAL_STATE};
+  conform_case test = conform_case_make(tokens, 64, 64);
+  conform_trial trial;
+  test.dtype = dtype;
+  test.decay = decay;
+  test.distribution = distribution;
+  conform_trial_create(&trial, &test, RWKV6_FORWARD);
+  for (size_t i = 0; i < 2; i++) {
+    const double allowed = tolerance_of(&trial, &pairs, results[i]);
+    const double of_tf32 = tolerance_of(&trial, &matrix, results[i]);
+    assert_true(dtype == RWKV6_FP32 ? allowed >= of_tf32 && allowed <= 1e-5 : allowed == of_tf32);
+  }
+  conform_trial_destroy(&trial);
+}
+
+/* Sums of two numbers in bf16 are no excuse to miss the bar of fp32, and nothing in 16 bits, where they replace tf32. */
+static void test_pairs(void **state) {
+  (void)state;
+  for (int dtype = 0; dtype < 3; dtype++)
+    for (int decay = 0; decay < 3; decay++)
+      for (int distribution = 0; distribution < CONFORM_DISTRIBUTIONS; distribution++)
+        for (int tokens = 16; tokens <= 256; tokens *= 16) /* with fewer the bar may grow */
+          check_pairs(tokens, (rwkv6_dtype)dtype, (rwkv6_decay)decay, (conform_distribution)distribution);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_agreement), cmocka_unit_test(test_few_rows)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_agreement), cmocka_unit_test(test_few_rows),
+                                     cmocka_unit_test(test_pairs)};
   return cmocka_run_group_tests_name("agreement of variants", tests, NULL, NULL);
 }

@@ -37,5 +37,11 @@ check chunk_forward "t=131 n=2 h=3 k=64 v=128 dtype=bf16 w=bf16 decay=raw dist=r
 check chunk_forward "t=200 n=3 ragged=1 k=128 v=128 dtype=bf16 w=bf16 dist=rare memory=host optional=15 seed=3" emulated_hopper
 check chunk_forward "t=260 k=128 v=256 dtype=bf16 w=bf16 decay=raw dist=rare reverse=1 strides=padded seed=3" emulated_hopper
 check chunk_forward "t=2100 k=128 v=128 dtype=bf16 w=bf16 dist=slow segment=1024 seed=7" emulated_hopper
+# Where not all is bf16: with quotients and without, by turns, segments; mixed types, two tiles; rows of 16 bits beside sums in fp32.
+check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=spikes optional=15 seed=7" emulated_hopper
+check chunk_forward "t=300 n=2 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=rare memory=host optional=15 seed=7" emulated_hopper
+check chunk_forward "t=320 n=2 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=slow reverse=1 segment=64 seed=7" emulated_hopper
+check chunk_forward "t=131 n=2 h=3 k=64 v=128 dtype=bf16 w=fp32 decay=raw dist=resets strides=padded seed=7" emulated_hopper
+check chunk_forward "t=200 n=3 ragged=1 k=64 v=64 dtype=fp16 w=fp16 decay=factor memory=host scale=-0.3 seed=7" emulated_hopper
 check chunk_backward "t=520 n=2 k=32 v=32 dtype=bf16 w=bf16 dist=slow optional=15 strides=fused segment=256"
 [ "$checked" -gt 0 ]

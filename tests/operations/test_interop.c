@@ -321,10 +321,10 @@ static void test_pool(void **state) {
 }
 
 /* Returns on how many devices there is the variant. */
-static int check_emulated(const char *variant, int32_t dim) {
+static int check_emulated(const char *variant, int32_t dim, rwkv6_dtype dtype) {
   int found = 0;
   conform_case test = conform_case_make(20, dim, dim);
-  test.dtype = test.w_dtype = RWKV6_BF16;
+  test.dtype = test.w_dtype = dtype;
   test.sequences = 3;
   test.ragged = true;
   test.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
@@ -352,9 +352,10 @@ static int check_emulated(const char *variant, int32_t dim) {
  * with little local memory may have none. */
 static void test_emulated(void **state) {
   (void)state;
-  assert_true(check_emulated("emulated", 16) > 0);
-  check_emulated("emulated_hopper", 64);
-  check_emulated("emulated_hopper", 128);
+  assert_true(check_emulated("emulated", 16, RWKV6_BF16) > 0);
+  check_emulated("emulated_hopper", 64, RWKV6_BF16);
+  check_emulated("emulated_hopper", 128, RWKV6_BF16);
+  check_emulated("emulated_hopper", 64, RWKV6_FP32);
 }
 
 /* zero, fork, save and load, between events on an out-of-order queue where there is one. */
