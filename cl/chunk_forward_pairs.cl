@@ -31,7 +31,7 @@ typedef struct keep_t {
 /* ---- products ---- */
 
 /* C = r~ B^T of keys, which are rows of two tiles. */
-static inline void multiply_by_keys(float C[32], const split_t *r, const tiles_t *tiles, int n, const place_t *p) {
+static inline void multiply_by_keys(float C[32], const split_t *r, const tiles_t *tiles, const place_t *p) {
   UNROLL for (int step = 0; step < 4; step++) {
     uint x[4], y[4];
     operand_of(x, r->upper, step);
@@ -63,7 +63,7 @@ static inline void multiply_state(float out[32], const split_t *r, const tiles_t
 }
 
 /* out += A v */
-static inline void multiply_values(float out[32], const split_t *A, const tiles_t *tiles, int n, const place_t *p) {
+static inline void multiply_values(float out[32], const split_t *A, const tiles_t *tiles, const place_t *p) {
   engine_open();
   UNROLL for (int step = 0; step < 4; step++) {
     uint x[4], y[4];
@@ -146,7 +146,7 @@ static inline void divide_four(tokens_t *r, tokens_t *k, const tiles_t *tiles, i
 /* ---- a chunk ---- */
 
 /* r~ and k / c of this sub-group in place of r and k; k / c goes to local memory. */
-static inline void divide_tokens(split_t *r_parts, tokens_t *r, tokens_t *k, const tiles_t *tiles, int n, const place_t *p) {
+static inline void divide_tokens(split_t *r_parts, tokens_t *r, tokens_t *k, const tiles_t *tiles, const place_t *p) {
   split_t keys;
   UNROLL for (int s = 0; s < 4; s++) {
     const float4 middle = sums_from_middle(tiles, s, p);
@@ -182,33 +182,33 @@ static inline void go_moderate(float out[32], keep_t *x, const tiles_t *tiles, i
   find_diagonal(diagonal, &r_rows, &k_rows, x, p);
   engine_group_barrier(&p->engine); /* sums are there, and rows of k have been read */
   find_decays(early, late, tiles, AT_W, p);
-  UNROLL for (int h = 0; h < 2; h++) early[h] *= x->state.late[h];
+  decay_state(&x->state, x->state.late); /* by itself: the product of both decays can be too small for fp32 */
   decay_state(&x->state, early);
   show_state(&x->state, tiles, p);
-  divide_tokens(&r, &r_rows, &k_rows, tiles, n, p);
-  split_values(tiles, n, p);
+  divide_tokens(&r, &r_rows, &k_rows, tiles, p);
+  split_values(tiles, p);
   meet(p);
   copy_tokens(&x->walkers, tiles, n + 1, p, whole);
   open_tokens(&r);
-  multiply_by_keys(A, &r, tiles, n, p);
+  multiply_by_keys(A, &r, tiles, p);
   multiply_state(out, &r, tiles, p);
   engine_finish(1, A);
   mask(A, diagonal, p);
   split_pairs(&parts, A);
-  multiply_values(out, &parts, tiles, n, p);
-  multiply_keys(sum, tiles, n, p); /* where registers of r~ were */
+  multiply_values(out, &parts, tiles, p);
+  multiply_keys(sum, tiles, p); /* where registers of r~ were */
   finish(out, x, sum, late[0], late[1]);
 }
 
 /* r with the decays since the beginning of its 16 tokens, A of those, r u k; S before the chunk and keys go to local memory. */
 static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], keep_t *x, float2 sum, const tiles_t *tiles,
-                                 int n, const place_t *p, int left) {
+                                 const place_t *p, int left) {
   float factors[16];
   tokens_t k, w;
   split_t keys;
   load_rows(r, tiles->mine, AT_R);
   load_rows(&k, tiles->chunk_mine, AT_K);
-  load_decays(&w, tiles, p, left);
+  load_factors(&w, tiles, p, left);
   scale_tokens(r, x->scale);
   find_diagonal(diagonal, r, &k, x, p);
   join_tokens(own, r, &k, &w, p);
@@ -231,8 +231,8 @@ static inline void go_exact(float out[32], keep_t *x, float2 whole_sum, const ti
   split_t parts, decayed;
   decay_state(&x->state, x->state.late);
   show_state(&x->state, tiles, p);
-  prepare_exact(&r, own, diagonal, x, whole_sum, tiles, n, p, left);
-  split_values(tiles, n, p);
+  prepare_exact(&r, own, diagonal, x, whole_sum, tiles, p, left);
+  split_values(tiles, p);
   meet(p);
   multiply_pairs(A, own, &r, tiles, p);
   mask(A, diagonal, p);
@@ -247,13 +247,13 @@ static inline void go_exact(float out[32], keep_t *x, float2 whole_sum, const ti
   decay_state(&x->state, early);
   open_tokens(&decayed);
   multiply_state(out, &decayed, tiles, p);
-  multiply_values(out, &parts, tiles, n, p);
-  multiply_keys(sum, tiles, n, p);
+  multiply_values(out, &parts, tiles, p);
+  multiply_keys(sum, tiles, p);
   finish(out, x, sum, 1.0f, 1.0f);
 }
 
 /* Sums of the logarithms through each token of the sub-group's 16, of this work-item's two channels. Whether all are moderate:
- * NaN is not, nor are decays that make more of a state. */
+ * NaN is not. */
 static inline bool sum_logs(float2 sums[ROWS], const tiles_t *tiles, const place_t *p, int left) {
   load_logs(sums, tiles, p, left);
   UNROLL for (int t = 1; t < ROWS; t++) sums[t] += sums[t - 1];

@@ -14,7 +14,7 @@
 #ifndef VALUE_DIM /* a multiple of KEY_DIM */
 #define VALUE_DIM 64
 #endif
-#ifndef DTYPE /* bf16, for w too */
+#ifndef DTYPE
 #define DTYPE bf16
 #endif
 #ifndef W_DTYPE
@@ -44,8 +44,6 @@
 #define PARTS (KEY_DIM / 64) /* groups, each with 64 key channels and all value channels of the work-group */
 #define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */
 #define TILES (VALUE_DIM / COLUMNS)
-
-#define AHEAD (STAGES / 2) /* chunks that rows are asked for before */
 
 typedef struct place_t {
   unit_t unit;

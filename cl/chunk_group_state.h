@@ -8,8 +8,9 @@
 
 typedef struct state_t {
   float at[PARTS][32]; /* 64 value channels each */
-  float late[2];       /* decays of this work-item's two key channels that `at` is still without: done at the end of a chunk,
-                          compilers       move S about */
+  /* Decays of this work-item's two key channels that `at` is still without: done at the end of a chunk, compilers move S about.
+   */
+  float late[2];
 } state_t;
 
 /* What `start` of chunk_forward is: states before each sequence, before each unit, or sums of each unit (join_units). */
@@ -43,9 +44,15 @@ static inline void decay_state(state_t *x, const float D[2]) {
   }
 }
 
-/* Of a row of decays [K], those of this work-item's two key channels. */
-static inline void load_decays_of(float D[2], global const float *row, const place_t *p) {
-  UNROLL for (int h = 0; h < 2; h++) D[h] = row[key_of(p, h)];
+/* Of a row of decays [K], those of this work-item's two key channels, or 1. */
+static inline void load_decays(float D[2], global const float *row, const place_t *p, bool present) {
+  UNROLL for (int h = 0; h < 2; h++) D[h] = present ? row[key_of(p, h)] : 1.0f;
+}
+
+static inline void store_decays(const float D[2], global float *row, const place_t *p) {
+  UNROLL for (int h = 0; h < 2; h++) {
+    if (p->engine.pair == 0) row[key_of(p, h)] = D[h];
+  }
 }
 
 /*
@@ -61,7 +68,7 @@ static inline void join_units(state_t *x, global const float *initial, long init
   ROLL for (index_t i = dual ? last : first; i != p->unit.number; i += dual ? -1 : 1) {
     float D[2];
     global const float *sum = sums + state_at(p, i);
-    load_decays_of(D, decays + (i * p->heads + p->head) * KEY_DIM, p);
+    load_decays(D, decays + (i * p->heads + p->head) * KEY_DIM, p, true);
     UNROLL for (int j = 0; j < PARTS; j++) {
       UNROLL for (int q = 0; q < 32; q++) x->at[j][q] = fma(D[q / 2 & 1], x->at[j][q], sum[element_at(p, j, q)]);
     }

@@ -21,6 +21,7 @@
 #else
 #define STAGES 4 /* chunks are short without outputs: they are asked for two ahead */
 #endif
+#define AHEAD (STAGES / 2)
 #define SUMS_STRIDE 20 /* floats of 16 channels: no two of a sub-group in one bank */
 #define SUMS (4 * 4 * SUMS_STRIDE * 4)
 #define AT_ROWS 0 /* k and w of STAGES chunks */

@@ -21,7 +21,7 @@ static inline long part_of(int stride, int token, const place_t *p) {
 }
 
 #if PARTS == 1
-/* Those of the next chunk. */
+/* Those of the next chunk that is asked for. */
 typedef struct walkers_t {
   walker_t of[WALKS];
 } walkers_t;

@@ -8,7 +8,7 @@
 #include "chunk_group_tree.h" /* after tiles */
 
 /* Factors; of tokens that are not there, 1. */
-static inline void load_decays(tokens_t *x, const tiles_t *tiles, const place_t *p, int count) {
+static inline void load_factors(tokens_t *x, const tiles_t *tiles, const place_t *p, int count) {
   const engine_t *e = &p->engine;
   local uchar *first = four_of(tiles->base + AT_W + ROWS * 128 * e->warp, e->row, e->pair, W_BYTES);
   UNROLL for (int s = 0; s < 4; s++) {

@@ -21,7 +21,7 @@ static inline void find_decays(float early[2], float late[2], const tiles_t *til
  * sum = k^T v, with keys and values that every work-item has stored and published. S is not what the unit adds to: it cuts sums
  * off, to one side always, and over many chunks that adds up.
  */
-static inline void multiply_keys(float sum[32], const tiles_t *tiles, int n, const place_t *p) {
+static inline void multiply_keys(float sum[32], const tiles_t *tiles, const place_t *p) {
   UNROLL for (int step = 0; step < 4; step++) {
     if (step == 0)
       engine_group_multiply_tiles(sum, tiles->chunk, AT_K, tiles->chunk, AT_V, step, 0, &p->engine);

@@ -15,7 +15,8 @@
 #include "chunk_group_place.h"
 
 /* Bytes in local memory. k and v are there for two chunks at a time, each of which has its part. */
-#define STAGES 2
+#define STAGES 2 /* chunks that k and v are there for at a time */
+#define AHEAD 1
 #define AT_K 0               /* of that part: rows of k, then k / c or k^ */
 #define AT_V (2 * TILE)      /* rows of v, then its parts */
 #define AT_W (8 * TILE)      /* rows of w, then [CHUNK][64] sums of logarithms */
@@ -58,7 +59,7 @@ static inline int turn_of(int row) {
 
 /* The part of chunk n. */
 static inline int chunk_at(int n) {
-  return (n & 1) * 4 * TILE;
+  return (n & (STAGES - 1)) * 4 * TILE;
 }
 
 static inline void find_base(tiles_t *tiles, local uchar *pool, const place_t *p) {
@@ -195,7 +196,7 @@ static inline void store_split(local uchar *rows, const split_t *x, int at, int 
 }
 
 /* Rows of v become its parts. */
-static inline void split_values(const tiles_t *tiles, int n, const place_t *p) {
+static inline void split_values(const tiles_t *tiles, const place_t *p) {
   tokens_t v;
   split_t parts;
   load_rows(&v, tiles->chunk_mine, AT_V);

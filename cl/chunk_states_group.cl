@@ -104,18 +104,6 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   finish_state(&x->state);
 }
 
-/* This work-item's two rows of the decays of a unit. */
-static inline void load_decays(keep_t *x, global const float *decays, const place_t *p, bool present) {
-  x->decay[0] = x->decay[1] = 1.0f;
-  if (present) load_decays_of(x->decay, decays, p);
-}
-
-static inline void store_decays(const keep_t *x, global float *decays, const place_t *p) {
-  UNROLL for (int h = 0; h < 2; h++) {
-    if (p->engine.pair == 0) decays[key_of(p, h)] = x->decay[h];
-  }
-}
-
 ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
              layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
@@ -151,7 +139,7 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
     copy_keys(x, tiles, n, p, is_whole(p, all - n * CHUNK));
     copy_values(x, tiles, n, p, is_whole(p, all - n * CHUNK));
   }
-  load_decays(x, decay_row, p, decays && active && first_step > 0);
+  load_decays(x->decay, decay_row, p, decays && active && first_step > 0);
   load_state(&x->state, first_step > 0 ? before : from, p, first_step > 0 ? active : start != 0);
   for (int n = 0; n * CHUNK < all; n++) {
     go(x, tiles, n, p, all - n * CHUNK);
@@ -161,5 +149,5 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   }
 
   if (sums && active) store_state(&x->state, sum, p);
-  if (decays && active && p->tile == 0) store_decays(x, decay_row, p);
+  if (decays && active && p->tile == 0) store_decays(x->decay, decay_row, p);
 }

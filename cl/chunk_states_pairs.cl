@@ -32,7 +32,7 @@ static inline void sum_logs(const tiles_t *tiles, const place_t *p, int left) {
 }
 
 /* k^ of this sub-group's tokens, where k was. */
-static inline void store_decayed(const tiles_t *tiles, int n, const place_t *p) {
+static inline void store_decayed(const tiles_t *tiles, const place_t *p) {
   tokens_t k;
   split_t keys;
   float later[16];
@@ -68,28 +68,16 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
     x->decay[h] *= early[h];
   }
   decay_state(&x->state, early);
-  store_decayed(tiles, n, p);
-  split_values(tiles, n, p);
+  store_decayed(tiles, p);
+  split_values(tiles, p);
   copy_decays(&x->walkers, tiles, n + 1, p, whole);
   engine_commit();
   engine_publish();
   barrier(CLK_LOCAL_MEM_FENCE);
   engine_open();
-  multiply_keys(sum, tiles, n, p);
+  multiply_keys(sum, tiles, p);
   engine_finish(0, sum);
   add_to_state(&x->state, sum);
-}
-
-/* This work-item's two rows of the decays of a unit. */
-static inline void load_decays(keep_t *x, global const float *decays, const place_t *p, bool present) {
-  x->decay[0] = x->decay[1] = 1.0f;
-  if (present) load_decays_of(x->decay, decays, p);
-}
-
-static inline void store_decays(const keep_t *x, global float *decays, const place_t *p) {
-  UNROLL for (int h = 0; h < 2; h++) {
-    if (p->engine.pair == 0) decays[key_of(p, h)] = x->decay[h];
-  }
 }
 
 ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
@@ -123,7 +111,7 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   copy_keys_and_values(&x->walkers, tiles, 0, p, is_whole(p, all));
   copy_decays(&x->walkers, tiles, 0, p, is_whole(p, all));
   engine_commit();
-  load_decays(x, decay_row, p, decays && active && first_step > 0);
+  load_decays(x->decay, decay_row, p, decays && active && first_step > 0);
   load_state(&x->state, first_step > 0 ? before : from, p, first_step > 0 ? active : start != 0);
   for (int n = 0; n * CHUNK < all; n++) {
     go(x, tiles, n, p, all - n * CHUNK);
@@ -133,5 +121,5 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   }
 
   if (sums && active) store_state(&x->state, sum, p);
-  if (decays && active && p->tile == 0) store_decays(x, decay_row, p);
+  if (decays && active && p->tile == 0) store_decays(x->decay, decay_row, p);
 }

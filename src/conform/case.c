@@ -11,8 +11,9 @@
 
 #include "tensor.h"
 
-static const char *const distribution_names[] = {"ordinary", "weak",   "strong", "minus5",   "minus10", "minus12", "minus20",
-                                                 "spikes",   "resets", "none",   "denormal", "slow",    "rare",    NULL};
+static const char *const distribution_names[] = {"ordinary", "weak",    "strong", "minus5", "minus10",
+                                                 "minus12",  "minus20", "spikes", "resets", "none",
+                                                 "denormal", "slow",    "rare",   "edge",   NULL};
 static const char *const strides_names[] = {"packed", "padded", "fused", "heads_first", NULL};
 static const char *const decay_names[] = {"log", "raw", "factor", NULL};
 static const char *const memory_names[] = {"device", "host", NULL};

@@ -22,6 +22,7 @@ typedef enum conform_distribution {
   CONFORM_DENORMAL, /* products of two decays are denormal in fp32 */
   CONFORM_SLOW,     /* by channel from -1e-1 to -1e-4: what is left of a state after hundreds of tokens differs by channel */
   CONFORM_RARE,     /* slow, 0.02 % at -20000: what goes another way where a decay is strong takes turns with what does not */
+  CONFORM_EDGE,     /* from -1.545 to -1.56: 16 tokens are just above e^-25, the least that variant hopper divides by */
   CONFORM_DISTRIBUTIONS
 } conform_distribution;
 

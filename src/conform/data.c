@@ -118,6 +118,7 @@ static double draw_decay(conform_random *random, conform_distribution distributi
     return conform_random_between(random, -48, -44);
   case CONFORM_SLOW: return slow;
   case CONFORM_RARE: return choice < 0.0002 ? -20000 : slow;
+  case CONFORM_EDGE: return -1.56 + 0.015 * choice;
   case CONFORM_ORDINARY:
   case CONFORM_DISTRIBUTIONS: break;
   }
