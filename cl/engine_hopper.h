@@ -263,6 +263,7 @@ static inline void engine_ready(float *x) {
   UNROLL for (int q = 0; q < 4; q++) __asm__ volatile("" : "+f"(x[q]));
 }
 
+/* The same of 8 words. */
 static inline void engine_ready_words(uint *x) {
   UNROLL for (int q = 0; q < 8; q++) __asm__ volatile("" : "+r"(x[q]));
 }

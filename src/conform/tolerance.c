@@ -128,7 +128,7 @@ static double operand_error(const conform_data *data, const conform_terms *terms
   if (terms->arithmetic == RWKV6_ARITHMETIC_FP32) return 0;
   if (data->resolved.dtype != RWKV6_FP32) return sqrt(rounded) * TF32_ERROR;
   if (terms->arithmetic == RWKV6_ARITHMETIC_TF32) return sqrt(rounded) * TF32_PAIR_ERROR;
-  return sqrt(id == RWKV6_TENSOR_FINAL_STATE ? 1 : 2) * BF16_PAIRS_ERROR; /* o is made of r~ and S, or of A and v */
+  return sqrt(id == RWKV6_TENSOR_FINAL_STATE ? 1 : 2) * BF16_PAIRS_ERROR; /* o: r~ S, or A v, of what has one already */
 }
 
 double conform_sum_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {

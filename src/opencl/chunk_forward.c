@@ -215,7 +215,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_c
                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error) {
   const rwkv6_status status = enqueue_increments(plan, chunk, roles, units, places, call, error);
-  if (status || (places->joined && !call->chain->rehearsal)) return status;
+  if (status || (places->joined && !call->chain->rehearsal)) return status; /* a rehearsal runs all kernels of a program */
   rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_SCAN);
   rwkv6_cl_arg_packed(&a, call, roles->initial_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);

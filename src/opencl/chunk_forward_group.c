@@ -30,10 +30,11 @@ static int groups(const rwkv6_problem *problem) {
 }
 
 /* As cl/chunk_group_tiles.h and cl/chunk_pairs_tiles.h lay out local memory: tiles (o of two groups goes where keys were, that
- * of one has a tile), and sums, u and ones for each group; the emulated engine aligns them and exchanges 6 words. */
+ * of one has a tile), and in the former sums, u and ones for each group; the emulated engine aligns them and exchanges 6 words.
+ */
 static uint64_t emulated_local_bytes(const rwkv6_problem *problem) {
-  const int tiles = !is_bf16(problem) ? 14 : groups(problem) == 1 ? 12 : 13;
-  return (uint64_t)(groups(problem) * (tiles * 8192 + 3072 + GROUP * 6 * 4)) + 1024;
+  const int tiles = !is_bf16(problem) ? 14 : groups(problem) == 1 ? 12 : 13, more = is_bf16(problem) ? 3072 : 0;
+  return (uint64_t)(groups(problem) * (tiles * 8192 + more + GROUP * 6 * 4)) + 1024;
 }
 
 /* There is no other, so it is not asked what the device prefers or what tests have set. */
