@@ -57,13 +57,21 @@ static void fill_expected(conform_golden *golden, rwkv6_tensor_id id) {
   for (int64_t i = 0; i < elements; i++) to[i] = (double)from[i];
 }
 
+static rwkv6_status fill_tensor(conform_golden *golden, rwkv6_tensor_id id, bool wide, rwkv6_error *error) {
+  const char *name = rwkv6_tensor_table[id].name;
+  if (!rwkv6_tensor_table[id].output && !golden->loaded.tensor[id])
+    return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "there is no %s.npy: golden cases have all inputs of both operations",
+                      name);
+  fill_image(&golden->data, &golden->loaded, id, wide);
+  fill_expected(golden, id);
+  return RWKV6_OK;
+}
+
 rwkv6_status conform_golden_fill(conform_golden *golden, rwkv6_operation operation, bool wide, rwkv6_error *error) {
-  const rwkv6_status status = fill_problem(&golden->data, &golden->loaded, operation, error);
+  rwkv6_status status = fill_problem(&golden->data, &golden->loaded, operation, error);
   for (int i = 0; i < RWKV6_TENSOR_COUNT && !status; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
-    if (!rwkv6_tensor_takes_part(&golden->data.resolved, operation, id)) continue;
-    fill_image(&golden->data, &golden->loaded, id, wide);
-    fill_expected(golden, id);
+    if (rwkv6_tensor_takes_part(&golden->data.resolved, operation, id)) status = fill_tensor(golden, id, wide, error);
   }
   return status;
 }

@@ -44,6 +44,12 @@ has out 'chunk_backward  *scalar  *1  *0'
 expect 0 --quick --dtype fp16 --seed 7 --part 2/3
 has out 'quick, part 2 of 3, seed 7'
 expect 0 --cases "$golden"
+# Without do: forward only.
+mkdir "$work/forward"
+cp -R "$golden/tiny_decay" "$work/forward/one"
+rm "$work/forward/one/do.npy"
+expect 0 --cases "$work/forward"
+has out 'cpu: 2 results, 0 failed'
 
 expect 0 --case "$small" --tap
 has out '^1..6$'
