@@ -237,36 +237,43 @@ static inline float engine_element(local const uchar *tile, int row, int column)
   return as_float(engine_bits(tile, row, column) << 16);
 }
 
-/* B begins at a row and a column of a tile; the numbers that are added up are in 16 rows, or, not `down`, in 16 columns. */
-static inline void engine_multiply_part(float *c, const uint *a, local const uchar *tile, int row, int column, bool down,
-                                        int more, const engine_t *e) {
+/* Products of groups are functions of their own: Intel's compiler for CPUs ends on kernels with dozens of barriers. */
+#define ENGINE_APART static __attribute__((noinline))
+
+/* sum += A B of accumulator q: 16 numbers of A, as given, and of B, which begins at a row and a column of a tile and goes down,
+ * or along the row. */
+static inline float engine_sum(float sum, int q, local const uchar *tile, int row, int column, bool down, const engine_t *e) {
   local const uint *group = e->exchange + (e->item - e->lane) * ENGINE_EXCHANGE;
+  const int upper = q / 2 & 1;
+  for (int i = 0; i < 16; i++) {
+    const uint x = group[(e->row * 4 + ENGINE_LANE(i)) * ENGINE_EXCHANGE + upper + 2 * ENGINE_REGISTER(i)];
+    sum += engine_number(x, i) * (down ? engine_element(tile, row + i, column) : engine_element(tile, row, column + i));
+  }
+  return sum;
+}
+
+ENGINE_APART void engine_group_multiply(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
+                                        const engine_t *e) {
   engine_give(a, 0, 0, e);
   for (int q = 0; q < 32; q++) {
-    const int n = 8 * (q / 4) + 2 * e->pair + (q & 1), upper = q / 2 & 1;
-    float sum = more ? c[q] : 0.0f;
-    for (int i = 0; i < 16; i++) {
-      const uint x = group[(e->row * 4 + ENGINE_LANE(i)) * ENGINE_EXCHANGE + upper + 2 * ENGINE_REGISTER(i)];
-      const float y = down ? engine_element(tile, row + i, n) : engine_element(tile, n, column + i);
-      sum += engine_number(x, i) * y;
-    }
-    c[q] = sum;
+    const int n = 8 * (q / 4) + 2 * e->pair + (q & 1);
+    c[q] = engine_sum(more ? c[q] : 0.0f, q, base + offset, 16 * step, n, true, e);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-static inline void engine_group_multiply(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
-                                         const engine_t *e) {
-  engine_multiply_part(c, a, base + offset, 16 * step, 0, true, more, e);
+ENGINE_APART void engine_group_multiply_rows(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
+                                             const engine_t *e) {
+  engine_give(a, 0, 0, e);
+  for (int q = 0; q < 32; q++) {
+    const int n = 8 * (q / 4) + 2 * e->pair + (q & 1);
+    c[q] = engine_sum(more ? c[q] : 0.0f, q, base + offset, n, 16 * step, false, e);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-static inline void engine_group_multiply_rows(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
-                                              const engine_t *e) {
-  engine_multiply_part(c, a, base + offset, 0, 16 * step, false, more, e);
-}
-
-static inline void engine_group_multiply_tf32(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
-                                              const engine_t *e) {
+ENGINE_APART void engine_group_multiply_tf32(float *c, const uint *a, local const uchar *base, int offset, int step, int more,
+                                             const engine_t *e) {
   local const uchar *tile = base + offset;
   local const uint *group = e->exchange + (e->item - e->lane) * ENGINE_EXCHANGE;
   engine_give(a, 0, 0, e);

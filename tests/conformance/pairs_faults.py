@@ -162,8 +162,7 @@ FAULTS += planted(STATES, TWO_TILES, [
 
 # What these kernels share with those where all is bf16, and use in another way.
 FAULTS += planted("engine_hopper_emulated", QUOTIENTS, [
-    ("keys of _pairs turned over", "engine_multiply_part(c, a, base + offset, 0, 16 * step, false, more, e);",
-     "engine_multiply_part(c, a, base + offset, 16 * step, 0, true, more, e);"),
+    ("keys of _pairs turned over", "base + offset, n, 16 * step, false, e);", "base + offset, 16 * step, n, true, e);"),
 ])
 FAULTS += planted("chunk_group_walk", QUOTIENTS, [("rows of _pairs as far apart as those of 16 bits", "(int)walk.stride * size,",
                                                    "(int)walk.stride * 2,")])

@@ -5,6 +5,7 @@
 # software renderer, all but the first.
 set -u
 folder=$(dirname "$0")
+export POCL_EXTRA_BUILD_FLAGS=-cl-opt-disable # PoCL builds these kernels two to five times as fast without its optimizer
 checked=0
 
 # check OPERATION CASE [VARIANTS]
