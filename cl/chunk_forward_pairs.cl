@@ -157,7 +157,7 @@ static inline void divide_tokens(split_t *r_parts, tokens_t *r, tokens_t *k, con
   store_split(tiles->chunk_rows, &keys, AT_K, 2, p);
 }
 
-/* S after products; `late` are decays it is to have before the next ones. */
+/* S after products; `first` and `second` are decays of its two rows that it is to have before the next ones. */
 static inline void finish(float out[32], keep_t *x, float sum[32], float first, float second) {
   engine_finish(0, sum);
   engine_finish(0, out);
@@ -222,7 +222,7 @@ static inline void prepare_exact(tokens_t *r, float own[8], float diagonal[2], k
   store_split(tiles->chunk_rows, &keys, AT_K, 2, p);
 }
 
-/* Chunk n, whatever its decays are, of a unit with `left` tokens from its beginning on; `sum` of the logarithms of this
+/* Chunk n, whatever its decays are, of a unit with `left` tokens from its beginning on; whole_sum: of the logarithms of this
  * work-item's two channels. */
 static inline void go_exact(float out[32], keep_t *x, float2 whole_sum, const tiles_t *tiles, int n, const place_t *p, int left,
                             bool whole) {

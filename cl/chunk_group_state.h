@@ -8,8 +8,7 @@
 
 typedef struct state_t {
   float at[PARTS][32]; /* 64 value channels each */
-  /* Decays of this work-item's two key channels that `at` is still without: done at the end of a chunk, compilers move S about.
-   */
+  /* Decays of this work-item's two key channels that `at` is still without: at a chunk's end compilers would move S about. */
   float late[2];
 } state_t;
 
