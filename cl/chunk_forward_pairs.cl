@@ -280,51 +280,22 @@ static inline void go(keep_t *x, tiles_t *tiles, int n, place_t *p, int left) {
   write_outputs(&x->walkers, out, tiles, n, p, left);
 }
 
-/*
- * Arguments as in chunk_forward.cl, but that start_is START_SUMS, where `start` is the sums of chunk_states for each unit,
- * `decays` their decays and `initial` the states before sequences, or NULL.
- */
-ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
-chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
-              layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
-              global const float *start, long start_at, int start_is, global const float *initial, long initial_at,
-              global const float *decays, long decays_at, global dtype_t *o, layout_t o_at, global float *final, long final_at,
-              global const int *slots, long slots_at, global float *carry, long carry_at, global const long8 *units,
-              batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step, long first_group) {
-  ENGINE_SHOWN_ONLY;
-  local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
-  local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
-  tiles_t tiles[1];
-  place_t p[1];
-  find_place(p, units, batch, dual, first_group, exchange);
-  find_base(tiles, pool, p);
-  keep_t x[1];
-  const bool present = find_state(&p->unit, slots, slots_at, batch);
-  const index_t end = min(p->unit.length, (index_t)last_step);
-  const bool active = present && (first_step == 0 || first_step < p->unit.length);
-  const int all = active ? (int)(end - first_step) : 0;
-  p->whole = aligned(r, r_at, BYTES) && aligned(k, k_at, BYTES) && aligned(v, v_at, BYTES) && aligned(w, w_at, W_BYTES) &&
-             aligned(o, o_at, BYTES);
-  p->numbers = batch.s5 > 0 ? 32 : 0; /* there are heads */
-  begin_walk(&x->walkers, WALK_R, tiles, r, r_at, BYTES, p, first_step, 0);
-  begin_walk(&x->walkers, WALK_K, tiles, k, k_at, BYTES, p, first_step, 0);
-  begin_walk(&x->walkers, WALK_W, tiles, w, w_at, W_BYTES, p, first_step, 0);
-  begin_walk(&x->walkers, WALK_V, tiles, v, v_at, BYTES, p, first_step, COLUMNS * p->tile);
-  begin_outputs(&x->walkers, o, o_at, p, first_step);
-
+/* Before the first chunk, of a unit with `all` tokens: its copies, and what stays the same. */
+static inline void begin(keep_t *x, const tiles_t *tiles, const place_t *p, global const float *u, float scale, int all) {
   copy_keys_and_values(&x->walkers, tiles, 0, p, is_whole(p, all));
   copy_tokens(&x->walkers, tiles, 0, p, is_whole(p, all));
-  x->bonus = u + u_at + p->head * KEY_DIM + 4 * p->engine.pair;
-  x->scale = out_scale;
-  global float *carried = carry + carry_at + state_at(p, p->unit.carry);
-  global const float *from = start + start_at + state_at(p, start_is == START_OF_UNIT ? p->unit.number : p->unit.state);
-  if (first_step == 0 && active && start_is == START_SUMS)
-    join_units(&x->state, initial, initial_at, start + start_at, decays + decays_at, units, batch, dual, p);
-  else
-    load_state(&x->state, first_step > 0 ? carried : from, p, active && (first_step > 0 || start != 0));
-  for (int n = 0; n * CHUNK < all; n++) go(x, tiles, n, p, all - n * CHUNK);
-
-  const bool ends_sequence = dual ? p->unit.first : p->unit.last, ends_unit = end == p->unit.length;
-  global float *to = final + final_at + state_at(p, p->unit.state);
-  if (active && (!ends_unit || (ends_sequence && final))) store_state(&x->state, ends_unit ? to : carried, p);
+  x->bonus = u + 4 * p->engine.pair;
+  x->scale = scale;
 }
+
+/* The walker of o is at this work-item's first four channels of its first token. */
+static inline void find_outputs(keep_t *x, const tiles_t *tiles, global dtype_t *o, layout_t o_at, const place_t *p,
+                                index_t step) {
+  walk_t walk;
+  find_walk(&walk, o_at, &p->unit, p->head, step, p->reverse);
+  const int token = ROWS * p->engine.warp + p->engine.row;
+  x->walkers.of[WALK_O].place = (global uchar *)(o + walk.first + COLUMNS * p->tile + walk.stride * token + 4 * p->engine.pair);
+  x->walkers.of[WALK_O].stride = (int)walk.stride * BYTES;
+}
+
+#include "chunk_group_outputs.h" /* the kernel */

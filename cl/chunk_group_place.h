@@ -40,6 +40,8 @@
 #define CHUNK 64
 #define ROWS 16 /* tokens of a sub-group */
 #define GROUP 128
+#define BYTES ((int)sizeof(dtype_t))
+#define W_BYTES ((int)sizeof(w_dtype_t))
 #define TILE 8192            /* bytes: 64 rows of 128 */
 #define PARTS (KEY_DIM / 64) /* groups, each with 64 key channels and all value channels of the work-group */
 #define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */

@@ -57,15 +57,6 @@ static inline void copy_rest(const walkers_t *x, const tiles_t *tiles, int n, co
 
 /* ---- outputs ---- */
 
-/* The walker of o is at this work-item's first four channels of its first token. */
-static inline void begin_outputs(walkers_t *x, global dtype_t *o, layout_t o_at, const place_t *p, index_t step) {
-  walk_t walk;
-  find_walk(&walk, o_at, &p->unit, p->head, step, p->reverse);
-  const int token = ROWS * p->engine.warp + p->engine.row;
-  x->of[WALK_O].place = (global uchar *)(o + walk.first + COLUMNS * p->tile + walk.stride * token + 4 * p->engine.pair);
-  x->of[WALK_O].stride = (int)walk.stride * BYTES;
-}
-
 static inline void put_fp32(global uchar *to, float4 x) {
   *(global float4 *)to = x;
 }

@@ -30,9 +30,6 @@
 #define LOCAL_BYTES AT_STATE
 #endif
 
-#define BYTES ((int)sizeof(dtype_t))
-#define W_BYTES ((int)sizeof(w_dtype_t))
-
 /* How many numbers in bf16 v is the sum of. */
 #define VALUE_PARTS_bf16 1
 #define VALUE_PARTS_fp16 2

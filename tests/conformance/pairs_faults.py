@@ -49,7 +49,7 @@ FAULTS = planted(FORWARD, QUOTIENTS, [
     ("lower part of v left out", "if (VALUE_PARTS > 1) engine", "if (VALUE_PARTS > 2) engine"),
     # the state, scale and diagonal
     ("scale forgotten", "scale_tokens(&r_rows, x->scale);", ""),
-    ("sign of the scale lost", "x->scale = out_scale;", "x->scale = fabs(out_scale);"),
+    ("sign of the scale lost", "x->scale = scale;", "x->scale = fabs(scale);"),
     ("u left out of the diagonal", "* u[q], k->", ", k->"),
     ("tokens see later ones", "engine_finish(1, A);\n  mask(A, diagonal, p);", "engine_finish(1, A);"),
     # quotients
@@ -59,8 +59,9 @@ FAULTS = planted(FORWARD, QUOTIENTS, [
     ("r with its own token's decay", "up = fma(before,", "up = fma(through,"),
     ("late decays dropped", "decay_state(&x->state, x->state.late); /* by", "/* by"),
     ("logarithms read before all are there", "engine_wait(0);\n  engine_barrier();", "engine_wait(0);"),
-    ("final states of a pool by sequence", "final_at + state_at(p, p->unit.state);", "final_at + state_at(p, p->unit.sequence);"),
 ])
+FAULTS += planted("chunk_group_outputs", QUOTIENTS, [("final states of a pool by sequence", "final_at + state_at(p, p->unit.state);",
+                                                     "final_at + state_at(p, p->unit.sequence);")])
 FAULTS += planted(FORWARD, EXACT, [
     ("scale forgotten in the exact way", "scale_tokens(r, x->scale);", ""),
     ("whole sums where the other way has them", "store_whole_sum(sum, tiles, AT_R);", "store_whole_sum(sum, tiles, AT_W);"),
@@ -75,17 +76,14 @@ FAULTS += planted(FORWARD, BY_TURNS, [
     ("late decays once more after an exact chunk", "finish(out, x, sum, 1.0f, 1.0f);",
      "finish(out, x, sum, x->state.late[0], x->state.late[1]);"),
     ("state of an exact chunk without half of its decays", "early[h] *= late[h];", ""),
-    ("state not handed on to the next launch", "first_step > 0 ? carried : from", "from"),
 ])
 FAULTS += planted(FORWARD, ALIGNED, [
     ("rest of a unit not copied where rows are aligned", "if (!is_whole(p, left)) copy_rest(",
      "if (!p->whole) copy_rest("),
     ("last whole chunk not copied", "is_whole(p, left - CHUNK);", "is_whole(p, left - 2 * CHUNK);"),
 ])
-FAULTS += planted(FORWARD, SEGMENTS + " optional=3", [("segments begin with the state of their sequence",
+FAULTS += planted("chunk_group_outputs", SEGMENTS + " optional=3", [("segments begin with the state of their sequence",
                                        "start_is == START_OF_UNIT ? p->unit.number : p->unit.state", "p->unit.state")])
-FAULTS += planted(FORWARD, TWO_TILES, [("second tile made of the first's v", "v, v_at, BYTES, p, first_step, COLUMNS * p->tile);",
-                                        "v, v_at, BYTES, p, first_step, 0);")])
 
 FAULTS += planted(STATE, QUOTIENTS, [
     ("first half of a chunk without 16 of its tokens", " + whole_sums_of_key(tiles, at, 1, key);", ";"),
@@ -150,14 +148,10 @@ FAULTS += planted(COPY, FP16, [("numbers of aligned outputs in fp16 exchanged", 
 FAULTS += planted(STATES, SEGMENTS, [
     ("keys of segments with their own token's decays", "sums[t] = sum, sum = with;", "sums[t] = with, sum = with;"),
     ("keys of segments without the decays of the next 16 tokens", LATER_SUMS, LATER_SUMS.replace("1", "2")),
-    ("decays of a chunk's second half left out of segments", "early[h] *= late[h];", ""),
-    ("decays of segments lost between launches", "decays && active && first_step > 0);", "false);"),
-    ("sums of segments lost between launches", "first_step > 0 ? active : start != 0", "first_step > 0 ? false : start != 0"),
     ("products of segments before all keys are there", "barrier(CLK_LOCAL_MEM_FENCE);\n  engine_open();", "engine_open();"),
 ])
 FAULTS += planted(STATES, TWO_TILES, [
     ("decays of a segment's next chunk not copied", "copy_decays(&x->walkers, tiles, n + 1, p, whole);", ""),
-    ("second tile of a segment made of the first's v", "first_step, COLUMNS * p->tile);", "first_step, 0);"),
 ])
 
 # What these kernels share with those where all is bf16, and use in another way.

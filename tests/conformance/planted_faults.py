@@ -285,28 +285,29 @@ FAULTS += [
     ("second half of a chunk decayed by its first", "chunk_group_shown", "late[0] = x[2], late[1] = x[3];",
      "late[0] = x[0], late[1] = x[1];", "chunk_forward", GROUPS_SEGMENTS),
     ("raw logs rounded to bf16", "chunk_group_tiles", "(DIRECT_LOGS ? 1 : 3)", "1", "chunk_forward", RAW_LOGS),
-    ("second tile of columns made of the first's v", "chunk_forward_group", "v, v_at, 2, p, first_step, COLUMNS * p->tile);",
-     "v, v_at, 2, p, first_step, 0);", "chunk_forward", TWO_TILES),
-    ("state of a group not handed on to the next launch", "chunk_forward_group", "first_step > 0 ? carried : from", "from", "chunk_forward",
+    ("second tile of columns made of the first's v", "chunk_group_outputs", "v, v_at, BYTES, p, first_step, COLUMNS * p->tile);",
+     "v, v_at, BYTES, p, first_step, 0);", "chunk_forward", TWO_TILES),
+    ("state of a group not handed on to the next launch", "chunk_group_outputs", "first_step > 0 ? carried : from", "from", "chunk_forward",
      GROUPS_LAUNCHES),
-    ("decays of segments left out by groups", "chunk_states_group", "x->decay[h] *= early[h];", "", "chunk_forward", GROUPS_SEGMENTS),
+    ("decays of segments left out by groups", "chunk_group_sums", "x->decay[h] *= D[h];", "", "chunk_forward", GROUPS_SEGMENTS),
     ("decays of later sub-groups left out of keys", "chunk_states_group", " + later[2 * n + (q & 1)]", "", "chunk_forward",
      GROUPS_SEGMENTS),
     ("decays of the next sub-group left out of keys", "chunk_states_group", "find_sums_between(later, tiles, p->engine.warp + 1, 3, p);",
      "find_sums_between(later, tiles, p->engine.warp + 2, 3, p);", "chunk_forward", GROUPS_SEGMENTS),
     ("sums before tokens taken for those after", "chunk_states_group", "store_ones(tiles, AFTER, ALL,", "store_ones(tiles, BEFORE, ALL,",
      "chunk_forward", GROUPS_SEGMENTS),
-    ("decays of a chunk's second half left out of segments", "chunk_states_group", "early[h] *= late[h];", "", "chunk_forward",
+    ("decays of a chunk's second half left out of segments", "chunk_group_sums", "{early[0] * late[0], early[1] * late[1]}", "{early[0], early[1]}", "chunk_forward",
      GROUPS_SEGMENTS),
     ("decays of a segment stored in each other's rows", "chunk_group_state", "row[key_of(p, h)] = D[h];",
      "row[key_of(p, h ^ 1)] = D[h];", "chunk_forward", GROUPS_SEGMENTS),
-    ("state of a segment lost from chunk to chunk", "chunk_states_group", "decay_state(&x->state, early);",
-     "early[0] = early[1] = 0.0f;\n  decay_state(&x->state, early);", "chunk_forward", GROUPS_SEGMENTS),
-    ("decays of segments lost between launches of groups", "chunk_states_group", "decays && active && first_step > 0);", "false);",
+    ("state of a segment lost from chunk to chunk", "chunk_group_sums", "decay_state(&x->state, D);",
+     "decay_state(&x->state, (const float[2]){0.0f, 0.0f});", "chunk_forward", GROUPS_SEGMENTS),
+    ("decays of segments lost between launches of groups", "chunk_group_states", "decay_row, p, active && first_step > 0);",
+     "decay_row, p, false);",
      "chunk_forward", GROUPS_SEGMENTS),
-    ("sums of segments lost between launches", "chunk_states_group", "first_step > 0 ? active : start != 0", "first_step > 0 ? false : start != 0",
+    ("sums of segments lost between launches", "chunk_group_states", "sum, p, active && first_step > 0);", "sum, p, false);",
      "chunk_forward", GROUPS_SEGMENTS),
-    ("second tile of a segment made of the first's v", "chunk_states_group", "first_step, COLUMNS * p->tile + 64 * p->part);",
+    ("second tile of a segment made of the first's v", "chunk_group_states", "first_step, COLUMNS * p->tile + 64 * p->part);",
      "first_step, 64 * p->part);", "chunk_forward", TWO_TILES_SEGMENTS),
     ("logarithms of resets summed as they are", "chunk_states_group", "sum_logs(&after, &all, true,", "sum_logs(&after, &all, false,",
      "chunk_forward", RESET_SEGMENTS),
@@ -326,7 +327,7 @@ WIDE_ALIGNED_SEGMENTS = WIDE_SEGMENTS + " memory=host"
 def of_first_group(program, tensor):
     """The second group's rows of a tensor are the first's."""
     name = tensor.lower()
-    walk = f"WALK_{tensor}, tiles, {name}, {name}_at, 2, p, first_step, "
+    walk = f"WALK_{tensor}, tiles, {name}, {name}_at, {'W_' * (name == 'w')}BYTES, p, first_step, "
     return program, walk + "64 * p->part);", walk + "0);", "chunk_forward"
 
 
@@ -339,13 +340,13 @@ def rest_left_out(tensor, place):
 
 FAULTS += [
     # channels of the second group
-    ("u of the first group", "chunk_forward_group", "p->head * KEY_DIM + 64 * p->part + i]", "p->head * KEY_DIM + i]", "chunk_forward",
+    ("u of the first group", "chunk_forward_group", "= u[64 * p->part + i]", "= u[i]", "chunk_forward",
      WIDE_QUOTIENTS),
-    ("r of the first group", *of_first_group("chunk_forward_group", "R"), WIDE_QUOTIENTS),
-    ("k of the first group", *of_first_group("chunk_forward_group", "K"), WIDE_QUOTIENTS),
-    ("w of the first group", *of_first_group("chunk_forward_group", "W"), WIDE_QUOTIENTS),
-    ("k of the first group in segments", *of_first_group("chunk_states_group", "K"), WIDE_SEGMENTS),
-    ("w of the first group in segments", *of_first_group("chunk_states_group", "W"), WIDE_SEGMENTS),
+    ("r of the first group", *of_first_group("chunk_group_outputs", "R"), WIDE_QUOTIENTS),
+    ("k of the first group", *of_first_group("chunk_group_outputs", "K"), WIDE_QUOTIENTS),
+    ("w of the first group", *of_first_group("chunk_group_outputs", "W"), WIDE_QUOTIENTS),
+    ("k of the first group in segments", *of_first_group("chunk_group_states", "K"), WIDE_SEGMENTS),
+    ("w of the first group in segments", *of_first_group("chunk_group_states", "W"), WIDE_SEGMENTS),
     ("state of the first group", "chunk_group_tiles", "return 64 * p->part + ROWS", "return ROWS", "chunk_forward", WIDE_QUOTIENTS),
     ("decays of segments of the first group in both rows", "chunk_group_state", "row[key_of(p, h)] = D[h];",
      "row[key_of(p, h) & 63] = D[h];", "chunk_forward", WIDE_SEGMENTS),
@@ -367,7 +368,7 @@ FAULTS += [
      WIDE_ALIGNED),
     ("second half of v made of the first in the rest", "chunk_forward_group", "WALK_V, 128 * j, tiles", "WALK_V, 0, tiles",
      "chunk_forward", WIDE_ALIGNED),
-    ("second half of v made of the first in segments", "chunk_states_group", "COLUMNS * p->tile + 64 * p->part);",
+    ("second half of v made of the first in segments", "chunk_group_states", "COLUMNS * p->tile + 64 * p->part);",
      "COLUMNS * p->tile);", "chunk_forward", WIDE_SEGMENTS),
     ("halves of v in one tile in segments", "chunk_states_group", "copy_some_rows(tiles->all + offset_of_values(n, p->part),",
      "copy_some_rows(tiles->all + offset_of_values(n, 0),", "chunk_forward", WIDE_SEGMENTS),
