@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunk forward by products of 128 work-items: chunk_forward.cl's kernel, arguments and formulas (docs/algorithm.md, "Chunk
- * mode" and "Exact and factored decays"), for any engine that has the functions of engine_hopper.h. bf16 only. in_scale is 1.
+ * Chunk forward by products of 128 work-items: chunk_forward.cl's formulas (docs/algorithm.md, "Chunk mode" and "Exact and
+ * factored decays"; arguments: chunk_group_outputs.h), for any engine that has the functions of engine_hopper.h. bf16 only.
+ * in_scale is 1.
  *
  * A work-group owns COLUMNS value channels of one head of one unit and goes once over its tokens, CHUNK at a time. A group has
  * 64 key channels and makes their share in A and o; where there are two, the first gives its share in o to the second, which

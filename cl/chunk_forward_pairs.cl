@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Chunk forward by products of 128 work-items, every operand a sum of two numbers in bf16, upper and lower: as exact as fp32
- * storage asks, for every storage type, with chunk_forward.cl's arguments (docs/algorithm.md, "Chunk mode" and "Exact and
- * factored decays"), for any engine that has the functions of engine_hopper.h. K = 64. in_scale is 1.
+ * storage asks, for every storage type (docs/algorithm.md, "Chunk mode" and "Exact and factored decays"; arguments:
+ * chunk_group_outputs.h), for any engine that has the functions of engine_hopper.h. K = 64. in_scale is 1.
  *
  * A work-group owns 64 value channels of one head of one unit and goes once over its tokens, as chunk_forward_group.cl does:
  *

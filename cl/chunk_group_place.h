@@ -23,9 +23,6 @@
 #ifndef WORK_GROUP /* work-items: no other number than 2 KEY_DIM */
 #define WORK_GROUP 128
 #endif
-#ifndef SPAN /* steps between checkpoints of chunk_states */
-#define SPAN 64
-#endif
 
 #include "decay.h"
 #include "storage.h"
@@ -46,6 +43,9 @@
 #define PARTS (KEY_DIM / 64) /* groups, each with 64 key channels and all value channels of the work-group */
 #define COLUMNS KEY_DIM      /* value channels of a work-group: as many times 64 as there are groups */
 #define TILES (VALUE_DIM / COLUMNS)
+
+/* Tensors whose rows a unit goes along. */
+enum { WALK_W, WALK_K, WALK_V, WALK_R, WALK_O, WALKS };
 
 typedef struct place_t {
   unit_t unit;

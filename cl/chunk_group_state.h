@@ -12,7 +12,8 @@ typedef struct state_t {
   float late[2];
 } state_t;
 
-/* What `start` of chunk_forward is: states before each sequence, before each unit, or sums of each unit (join_units). */
+/* What `start` of chunk_forward is, as src/opencl/chunk_forward.c says: states before each sequence, before each unit, or sums
+ * of each unit (join_units). */
 enum { START_OF_SEQUENCE, START_OF_UNIT, START_SUMS };
 
 /* Offset of accumulator q of value channels 64 j and on within a state [K, V]. */
@@ -56,7 +57,7 @@ static inline void store_decays(const float D[2], global float *row, const place
 
 /*
  * The state before this unit, of a sequence of few units: S_{i+1} = diag(decays_i) S_i + sums_i from `initial` [sequences,
- * heads, K, V] (NULL: 0) on, as chunk_scan.h has it. Other work-groups may have written final states before.
+ * heads, K, V] (NULL: 0) on, as chunk_scan.h has it. No final state is written to where that is: the host sees to it.
  */
 static inline void join_units(state_t *x, global const float *initial, long initial_at, global const float *sums,
                               global const float *decays, global const long8 *units, batch_t batch, int dual,

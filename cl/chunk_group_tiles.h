@@ -29,7 +29,7 @@
 #define AT_BONUS (AT_SUMS + SUMS)
 #define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
 #define AT_WALKS (AT_ONES + (2 * 32 + 1) * 16)
-#define END_OF_WALKS ((AT_WALKS + 5 * 16 + 1023) / 1024 * 1024)
+#define END_OF_WALKS ((AT_WALKS + WALKS * 16 + 1023) / 1024 * 1024)
 /* Kernels that make outputs have more: */
 #define AT_R END_OF_WALKS
 #define AT_KEYS (AT_R + TILE)                           /* k / c in tf32: [CHUNK][32 key channels], twice */

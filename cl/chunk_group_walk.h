@@ -3,8 +3,6 @@
 #ifndef CHUNK_GROUP_WALK_H
 #define CHUNK_GROUP_WALK_H
 
-enum { WALK_W, WALK_K, WALK_V, WALK_R, WALK_O, WALKS };
-
 /* A work-item's part of a chunk's first tokens, and bytes from token to token: 64 tokens are less than 2^31 bytes. */
 typedef struct walker_t {
   global uchar *place;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunk_states.cl's kernels, arguments and meaning by products of 128 work-items, as chunk_forward_pairs.cl goes over a unit,
- * for any engine that has the functions of engine_hopper.h. K = 64. in_scale is 1.
+ * Sums of units and their decays by products of 128 work-items, as chunk_forward_pairs.cl goes over a unit (arguments:
+ * chunk_group_states.h), for any engine that has the functions of engine_hopper.h. K = 64. in_scale is 1.
  *
  *     S = D S + k^^T v
  *

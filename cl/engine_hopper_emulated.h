@@ -68,10 +68,14 @@ static inline uint engine_pack_upper(float x, float y) {
   return as_uint(x) >> 16 | (as_uint(y) & 0xffff0000u);
 }
 
+/* NaN if one is. */
+static inline float engine_larger(float x, float y) {
+  return isnan(x) || isnan(y) ? NAN : fmax(x, y);
+}
+
 static inline uint engine_max_bf16(uint x, uint y) {
-  const float low = fmax(as_float(x << 16), as_float(y << 16)),
-              high = fmax(as_float(x & 0xffff0000u), as_float(y & 0xffff0000u));
-  return engine_pack_upper(low, high);
+  return engine_pack_upper(engine_larger(as_float(x << 16), as_float(y << 16)),
+                           engine_larger(as_float(x & 0xffff0000u), as_float(y & 0xffff0000u)));
 }
 
 #define ENGINE_CUT 1.00035220f

@@ -54,7 +54,7 @@ static bool write_options(const rwkv6_problem *problem, int work_items, const ch
   g->splits_from = 8 / groups(problem);
   g->joins = JOINS;
   g->state_groups = problem->key_dim * problem->value_dim / work_items;
-  snprintf(text, size, " -DWORK_GROUP=%d -DSPAN=%d%s", work_items, (int)g->span, engine);
+  snprintf(text, size, " -DWORK_GROUP=%d%s", work_items, engine);
   return true;
 }
 

@@ -122,7 +122,7 @@ static void test_next(void **state) {
   check_taken(RWKV6_FORWARD, RWKV6_MODE_RECURRENT, "portable", "recurrent_forward portable: chosen\n", NULL);
   set_up(not_taken_back, sizeof not_taken_back - 1, NULL);
   check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "nvidia", explained, HOPPER_WARNING);
-  set_up(ptx, sizeof ptx, "-DSPAN=64 -DENGINE_NVIDIA"); /* the variant's alone */
+  set_up(ptx, sizeof ptx, "-DWORK_GROUP=128 -DENGINE_NVIDIA"); /* the variant's alone */
   check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "nvidia", explained, HOPPER_WARNING);
 }
 
@@ -138,7 +138,7 @@ static void test_later(void **state) {
               "chunk_backward nvidia: does not compile here\nchunk_backward emulated: emulates matrix units, for tests only\n"
               "chunk_backward portable: chosen\n",
               "variant nvidia does not compile here and is passed over");
-  set_up(ptx, sizeof ptx, "-DSPAN="); /* every program of chunk mode */
+  set_up(ptx, sizeof ptx, "-DWORK_GROUP=128"); /* every program of chunk mode, none of recurrent mode */
   check_taken(RWKV6_FORWARD, RWKV6_MODE_AUTO, "portable",
               "chunk_forward portable: does not compile here\nrecurrent_forward portable: chosen\n",
               "variant portable does not compile here and is passed over");

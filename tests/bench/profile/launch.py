@@ -58,7 +58,7 @@ def layout():
 
 
 def arguments_of(kernel, r, k, v, w):
-    """As in cl/chunk_forward_group.cl and cl/chunk_states.cl."""
+    """As in cl/chunk_group_outputs.h and cl/chunk_group_states.h."""
     none = [P(0), L(0)]
     if kernel == "chunk_forward":
         batch = (L * 8)(LENGTH, LENGTH, 1, LENGTH // 64 - 1, LENGTH // 64 - 1, HEADS, 0, 1)
