@@ -196,7 +196,7 @@ static inline void store_triangle(local float *to, float A[2][4], const place_t 
 
 static inline void do_task(const tiles_t *tiles, const inputs_t *in, const place_t *p, global const float *u, int n, int count,
                            bool with_r) {
-  const int task = task_of(p, n), sub = task / BLOCKS, block = task & (BLOCKS - 1), c = block * 64 + 2 * p->engine.lane;
+  const int task = task_of(p, n), sub = task / BLOCKS, block = (int)((uint)task % BLOCKS), c = block * 64 + 2 * p->engine.lane;
   const bool real = task < TASKS && c < KEY_DIM;
   if (ENGINE_INDEPENDENT && task >= TASKS) return;
   const int from = (task < TASKS ? sub * SUB * KEY_ROW : 0) + c;

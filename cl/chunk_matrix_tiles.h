@@ -9,7 +9,7 @@
 #ifndef DTYPE /* fp16 or bf16 without SPLIT, fp32 with it */
 #define DTYPE bf16
 #endif
-#ifndef KEY_DIM /* a multiple of 16, up to 128 */
+#ifndef KEY_DIM /* a multiple of 16, up to 256 */
 #define KEY_DIM 64
 #endif
 #ifndef VALUE_DIM /* a multiple of 16 */
@@ -209,13 +209,15 @@ static inline bool aligned(global const void *p, layout_t at, int size) {
 
 /*
  * Rows of `channels` in a chunk of `count` tokens, 16 bytes at a time, into a tile with rows `stride` elements apart. Rows and
- * channels that are not there become 0. `whole`: the copy goes on in the background until engine_wait.
+ * channels that are not there become 0. `whole`: the copy goes on in the background until engine_wait. `width` is a power of 2,
+ * or 192: then as many work-items as for 256 go to a row.
  */
 #define COPY_ROWS(name, type_t, load)                                                                                          \
   static inline void name(local type_t *tile, int stride, int width, int channels, global const type_t *from,                  \
                           const walk_t *walk, bool whole, int count, int item) {                                               \
-    const int vector = 16 / (int)sizeof(type_t), across = width / vector, down = WORK_GROUP / across;                          \
-    const int first = item / across, c = (item & (across - 1)) * vector;                                                       \
+    const int vector = 16 / (int)sizeof(type_t), across = (width == 192 ? 256 : width) / vector;                               \
+    const int down = WORK_GROUP / across, first = item / across, c = (item & (across - 1)) * vector;                           \
+    if (width == 192 && c >= width) return;                                                                                    \
     const index_t step = down * walk->stride;                                                                                  \
     global const type_t *place = from + walk->first + first * walk->stride + c;                                                \
     local type_t *to = tile + first * stride + c;                                                                              \

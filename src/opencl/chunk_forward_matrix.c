@@ -50,7 +50,14 @@ static int choose_sub_chunks(const rwkv6_problem *problem, int work_group, int l
   return sub_chunks;
 }
 
+/* A row of more than 128 keys in fp32 is 16 bytes for each of 64 work-items; and Intel's compiler for CPUs crashes on the
+ * emulation where a sub-group has two of four blocks. */
+static int least_work_group(const rwkv6_problem *problem) {
+  return problem->key_dim > 128 ? 128 : RWKV6_MIN_WORK_GROUP;
+}
+
 static bool choose_geometry(const rwkv6_problem *problem, int work_group, bool emulated, rwkv6_cl_chunk *g) {
+  if (work_group < least_work_group(problem)) return false;
   const int sub_chunks = choose_sub_chunks(problem, work_group, g->local_limit, emulated);
   const int dim = larger(64, larger(problem->key_dim, problem->value_dim));
   if (!sub_chunks) return false;
@@ -98,12 +105,13 @@ static int emulated_local_limit(const rwkv6_device *device) {
 
 /* 16 value channels a sub-group of 32. */
 static int largest_work_group(const rwkv6_device *device, const rwkv6_problem *problem) {
-  return rwkv6_cl_largest_work_group(device, smaller(256, 2 * rwkv6_power_of_2(larger(16, problem->value_dim))));
+  const int columns = 2 * rwkv6_power_of_2(larger(16, problem->value_dim));
+  return larger(least_work_group(problem), rwkv6_cl_largest_work_group(device, smaller(256, columns)));
 }
 
 static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
-  if (problem->key_dim % 16 || problem->value_dim % 16 || problem->key_dim > 128) {
-    snprintf(reason, size, "takes key_dim and value_dim that are multiples of 16, key_dim up to 128, not %d and %d",
+  if (problem->key_dim % 16 || problem->value_dim % 16 || problem->key_dim > 256) {
+    snprintf(reason, size, "takes key_dim and value_dim that are multiples of 16, key_dim up to 256, not %d and %d",
              problem->key_dim, problem->value_dim);
     return false;
   }
@@ -114,8 +122,20 @@ static bool takes(const rwkv6_problem *problem, char *reason, size_t size) {
   return true;
 }
 
+/* Whether there is room for one sub-chunk at least. */
+static bool fits(const rwkv6_device *device, const rwkv6_problem *problem, int limit, bool emulated, char *reason,
+                 size_t size) {
+  const int least = least_work_group(problem);
+  rwkv6_cl_chunk geometry = {.local_limit = limit};
+  if (device->info.max_work_group >= (uint64_t)least && choose_geometry(problem, least, emulated, &geometry)) return true;
+  snprintf(reason, size, "needs work-groups of %d with %d bytes of local memory, the device has %" PRIu64 " with %d", least,
+           local_bytes(problem, least, 1, emulated), device->info.max_work_group, limit);
+  return false;
+}
+
 static bool nvidia_supports(const rwkv6_device *device, const rwkv6_problem *problem, char *reason, size_t size) {
-  if (rwkv6_cl_compute_capability(device) >= 80) return takes(problem, reason, size);
+  if (rwkv6_cl_compute_capability(device) >= 80)
+    return takes(problem, reason, size) && fits(device, problem, nvidia_local_limit(device), false, reason, size);
   snprintf(reason, size, "needs an NVIDIA GPU of compute capability 8.0 or more");
   return false;
 }
@@ -125,11 +145,7 @@ static bool emulated_supports(const rwkv6_device *device, const rwkv6_problem *p
     snprintf(reason, size, "emulates matrix units, for tests only");
     return false;
   }
-  rwkv6_cl_chunk geometry = {.local_limit = emulated_local_limit(device)};
-  if (choose_geometry(problem, RWKV6_MIN_WORK_GROUP, true, &geometry)) return takes(problem, reason, size);
-  snprintf(reason, size, "needs %d bytes of local memory, the device has %" PRIu64,
-           local_bytes(problem, RWKV6_MIN_WORK_GROUP, 1, true), device->info.local_memory);
-  return false;
+  return takes(problem, reason, size) && fits(device, problem, emulated_local_limit(device), true, reason, size);
 }
 
 const rwkv6_cl_chunk_family rwkv6_cl_chunk_nvidia = {"chunk_forward_matrix.cl", "chunk_states_matrix.cl", nvidia_local_limit,

@@ -195,6 +195,10 @@ FAULTS += [
      "#define MODERATE 0.0f", "chunk_forward", TREE),
     ("tokens see later ones, factored", "chunk_matrix", "= i > j ? A", "= i != j ? A", "chunk_forward", FACTORED),
     ("u left out of the diagonal of the tree", "chunk_matrix", "t, x, x->u * k[t]);", "t, x, k[t]);", "chunk_forward", TREE),
+    ("three blocks of 64 key channels counted in powers of 2", "chunk_matrix", "(int)((uint)task % BLOCKS)", "task & (BLOCKS - 1)", "chunk_forward",
+     "n=1 h=1 k=176 v=16 t=40 dtype=bf16 w=bf16 seed=6"),
+    ("rows of three blocks copied as if there were four", "chunk_matrix", "if (width == 192 && c >= width) return;", "", "chunk_forward",
+     "n=1 h=1 k=176 v=16 t=40 dtype=bf16 w=bf16 seed=6"),
     ("blocks joined by the wrong half", "chunk_matrix", "k[t] *= d[t / size + 1];", "k[t] *= d[t / size];", "chunk_forward", TREE),
     ("scale left out of k, which is r in dv", "chunk_matrix", "return x->in_scale * widen", "return widen", "chunk_backward", FACTORED),
     # chunks
