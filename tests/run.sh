@@ -116,13 +116,19 @@ none=
 on_devices='.* o[nf] OpenCL devices'
 operations='operations on OpenCL devices'
 # These try what kernels can be built for, one program after another, and take the host's code the same way each time.
-variations="(operations|golden|peers|limits|segments|matrix units emulated) o[nf] OpenCL devices"
+variations="(operations|golden|peers|limits|segments|.*matrix units emulated) o[nf] OpenCL devices"
 # The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
-long_variations="(operations|peers|limits|segments) o[nf] OpenCL devices"
+long_variations="(golden|peers|limits|segments|more of matrix units emulated) o[nf] OpenCL devices"
+golden='golden on OpenCL devices'
 # Tests with a limit of time, which need the machine for themselves.
 timed='warm start on PoCL'
-# Two minutes, which --quick leaves out.
-slow_in_oclgrind='.*(races|emulated) under Oclgrind'
+planted='planted faults.*'
+# --quick leaves it out.
+slow_in_oclgrind='.*emulated under Oclgrind'
+# Minutes of arithmetic, or of Python, which valgrind need not see: the sanitizers do, and conformance has pools.
+slow_in_valgrind="(peers|pool) on .*|long sequences .*|agreement of variants|train step|side by side"
+# The same in every build: scripts around the tool, and timing.
+by_the_tool='cli-bench|side by side'
 
 # build FOLDER OPTION...
 build() {
@@ -164,6 +170,19 @@ use() {
   : "${device:=no device of $2}"
   echo "$2 ($1)" >>"$work/used"
   export RWKV6_TEST_DEVICE="$device"
+  # The others' drivers keep what they have compiled; for a binary of it PoCL would compile every kernel twice.
+  [ "$2" = intel ] || export RWKV6_CACHE_DIR=off
+}
+
+# With no other driver in the process.
+use_pocl_alone() {
+  export OCL_ICD_VENDORS="$OCL_ICD_VENDORS/pocl.icd" RWKV6_TEST_DEVICE=opencl:0 RWKV6_CACHE_DIR=off
+}
+
+# For what the host's code does with kernels, unless there is time: PoCL without its optimizer, Intel's runtime without vectors of
+# work-items. Conformance has what they make of a kernel.
+compile_quickly() {
+  [ "$level" = full ] || export POCL_EXTRA_BUILD_FLAGS=-cl-opt-disable CL_CONFIG_USE_VECTORIZER=False
 }
 
 # ---- jobs: functions, with an argument if the name has one after a colon
@@ -231,20 +250,28 @@ plan_gcc() {
     fi
   done
   job gcc_suite
+  [ "$level" = quick ] || job gcc_faults
 }
 
 gcc_suite() {
   echo "oclgrind (gcc, small cases)" >>"$work/used"
-  left_out="$on_devices|$timed"
+  left_out="$on_devices|$timed|$planted"
   [ "$level" != quick ] || left_out="$left_out|$slow_in_oclgrind"
   suite_of '.*' "$left_out" "gcc: suite" gcc
 }
 
-# Intel's compiler is the fastest: it builds 51 programs of each kernel, the others 10 unless there is time.
+# On PoCL, which builds a faulty kernel the fastest.
+gcc_faults() {
+  use_pocl_alone
+  suite_of "$planted" "$none" "gcc: planted faults" gcc
+}
+
+# Intel's compiler is the fastest: it builds 51 programs of each kernel, PoCL 10, rusticl, which is the slowest, 4 unless there is time.
 gcc_operations() {
   use gcc "$1"
   case $level:$1 in
   full:* | *:intel) suite_of "$operations" "$none" "gcc: operations on $1" gcc --setup kept ;;
+  *:rusticl) quick_conformance gcc "$1" 1/3 ;;
   *) quick_conformance gcc "$1" 1/1 ;;
   esac
 }
@@ -257,12 +284,31 @@ quick_conformance() {
 
 gcc_device() {
   use gcc "$1"
-  but=$operations
-  case $level:$1 in full:* | *:intel) ;; *) but=$long_variations ;; esac
-  suite_of "$on_devices" "$but" "gcc: suite on $1" gcc --setup kept
-  check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
+  case $level:$1 in
+  full:* | *:intel)
+    suite_of "$on_devices" "$operations|$long_variations" "gcc: suite on $1" gcc --setup kept
+    suite_of "$golden" "$none" "gcc: golden cases on $1" gcc --setup kept
+    check "gcc: tool on $1" sh tests/cli/test_tool.sh "$work/gcc/src/cli/rwkv6" tests/golden "$device"
+    compile_quickly
+    suite_of "$long_variations" "$golden" "gcc: variations on $1" gcc --setup kept
+    ;;
+  *)
+    compile_quickly
+    but="$operations|$long_variations"
+    [ "$1" != rusticl ] || but=$variations
+    suite_of "$on_devices" "$but" "gcc: suite on $1" gcc --setup kept
+    check "gcc: a golden case on $1" golden_case
+    ;;
+  esac
   for example in attention train_step interop decode_server; do
     check "gcc: $example on $1" "$work/gcc/examples/$example" "$device"
+  done
+}
+
+# As a user runs it.
+golden_case() {
+  for mode in recurrent chunk; do
+    "$work/gcc/src/cli/rwkv6" run tests/golden/bf16_ragged_reset --device "$device" --mode $mode --out "$work/golden-$device"
   done
 }
 
@@ -284,7 +330,7 @@ no_opencl_build() {
 
 no_opencl_suite() {
   may_skip=yes
-  suite "no OpenCL: suite" no-opencl
+  suite_of '.*' "operations on the CPU path|$by_the_tool" "no OpenCL: suite" no-opencl
 }
 
 # The CPU path, in that build.
@@ -297,10 +343,15 @@ valgrind_cpu() {
   may_skip=yes
   memcheck=tests/setup/memcheck.sh
   rwkv6=$work/no-opencl/src/cli/rwkv6
-  suite_of '.*' "$on_devices|peers on .*|long sequences .*" "valgrind: suite, CPU path" no-opencl --wrap "sh $PWD/$memcheck" \
+  suite_of '.*' "$on_devices|$slow_in_valgrind" "valgrind: suite, CPU path" no-opencl --wrap "sh $PWD/$memcheck" \
     --timeout-multiplier 20
-  check "valgrind: operations on the CPU path" sh $memcheck "$rwkv6" conform --device cpu --quick --part 1/3 --seed 1
-  check "valgrind: bench" sh $memcheck "$rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
+  # One of the ten sizes and types: 7 x 20 in fp16, with w in fp32; four of them, and timing, which the sanitizers have, if there is time.
+  part=4/10
+  if [ "$level" = full ]; then
+    part=1/3
+    check "valgrind: bench" sh $memcheck "$rwkv6" bench --device cpu --mode both --shape 3,9,2,8,5,ragged,states
+  fi
+  check "valgrind: operations on the CPU path" sh $memcheck "$rwkv6" conform --device cpu --quick --part $part --seed 1
   for mode in recurrent chunk; do
     check "valgrind: tool, $mode" sh $memcheck "$rwkv6" run tests/golden/*/ --device cpu --mode $mode --out "$work/tool-$mode"
   done
@@ -319,7 +370,8 @@ no_library() {
   export LD_LIBRARY_PATH="$work/no-library"
   check "no libOpenCL: the tool says so" says_no_opencl
   # Oclgrind's tests ask for the loader where Oclgrind is installed. The others are long, and never ask for it.
-  suite_of '.*' '.* under Oclgrind|operations on the CPU path|long sequences .*|faults' "no libOpenCL: suite" gcc
+  suite_of '.*' ".* under Oclgrind|(operations|peers) on the CPU path|long sequences .*|faults|$by_the_tool|cli-npy" \
+    "no libOpenCL: suite" gcc
 }
 
 says_no_opencl() {
@@ -373,7 +425,7 @@ plan_clang() {
 clang_suite() {
   export CC=clang CXX=clang++
   check "clang: build" build clang -Dopencl=enabled
-  suite "clang: suite but operations and faults" clang --no-suite operations --no-suite faults
+  suite_of '.*' "$by_the_tool" "clang: suite but operations and faults" clang --no-suite operations --no-suite faults
 }
 
 clang_device() {
@@ -388,6 +440,8 @@ plan_sanitizers() {
   job sanitizers_build
   job sanitizers_suite sanitizers_build
   for platform in $required_platforms; do
+    # No other host code than for the others, and slow.
+    [ "$level:$platform" != default:rusticl ] || continue
     job "sanitizers_device:$platform" sanitizers_build "gcc_operations:$platform" "gcc_device:$platform"
   done
 }
@@ -404,17 +458,18 @@ sanitizers_build() {
 
 sanitizers_suite() {
   sanitizer_environment
-  suite_of '.*' "$on_devices|.* under Oclgrind|operations on the CPU path|long sequences .*" "sanitizers: suite" sanitizers \
-    --timeout-multiplier 4
+  suite_of '.*' "$on_devices|.* under Oclgrind|$timed|operations on the CPU path|long sequences .*|side by side" \
+    "sanitizers: suite" sanitizers --timeout-multiplier 4
   check "sanitizers: quick conformance on the CPU path" "$work/sanitizers/src/cli/rwkv6" conform --device cpu --quick --seed 1
 }
 
 sanitizers_device() {
   sanitizer_environment
   use sanitizers "$1"
-  quick_conformance sanitizers "$1" 1/3
-  but=$operations
-  [ "$level" = full ] || but=$variations
+  but=$operations part=1/3
+  [ "$level" = full ] || but=$variations part=4/10
+  quick_conformance sanitizers "$1" $part
+  compile_quickly
   suite_of "$on_devices" "$but" "sanitizers: suite on $1" sanitizers --setup kept --timeout-multiplier 4
 }
 
@@ -424,7 +479,8 @@ plan_threads() {
 }
 
 threads() {
-  export OCL_ICD_VENDORS="$OCL_ICD_VENDORS/pocl.icd" RWKV6_TEST_DEVICE=opencl:0
+  use_pocl_alone
+  compile_quickly
   check "threads: build" build threads -Dopencl=enabled -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false \
     -Dexamples=false
   check "threads: on pocl" "$work/threads/tests/operations/test_threads"
