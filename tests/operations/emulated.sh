@@ -44,6 +44,7 @@ more() {
   check chunk_forward "t=300 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=128"
   check chunk_forward "t=70 n=2 k=64 v=32 dtype=fp32 w=fp32 decay=raw dist=spikes strides=fused"
   check chunk_forward "t=50 k=80 v=48 dtype=fp16 w=fp32 strides=padded memory=device"
+  check chunk_forward "t=200 n=2 ragged=1 k=176 v=48 dtype=bf16 w=bf16 dist=rare memory=host segment=128"
   # Products of 128 work-items: chunks with quotients, without, and by turns; whole ones and a rest; aligned rows.
   check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=spikes optional=15 seed=7" emulated_hopper
   check chunk_forward "t=300 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare optional=15 seed=7" emulated_hopper
