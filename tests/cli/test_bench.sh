@@ -108,6 +108,18 @@ assert (start['mode'], start['operation'], start['variant']) == ('recurrent', 'f
 for kind in ('cold', 'warm', 'warm_with_driver_cache'):
     assert start[kind]['error'] is None and min(start[kind][x] for x in ('open', 'plan', 'first_run')) > 0, start" \
     "$work/stdout"
+  expect 2 "has no kernel named none" --device "$device" --shape 1,4,1,4,4 --operation forward --variant none
+  check "one row of a start that failed" python3 -c "
+import sys
+rows = open(sys.argv[1]).read().split('\n\n')[1].splitlines()
+assert len(rows) == 3 and all(row.startswith('|') and row.endswith('|') and row.count('|') == 7 for row in rows), rows
+assert 'cold | device' in rows[2], rows[2]" "$work/stdout"
+  expect 2 "has no kernel named none" --device "$device" --shape 1,4,1,4,4 --operation forward --variant none --json
+  check "JSON of a start that failed" python3 -c "
+import json, sys
+start, = json.load(open(sys.argv[1]))['starts']
+assert 'no kernel named none' in start['cold']['error'] and '\n' not in start['cold']['error'], start
+assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$work/stdout"
   check "a temporary folder stayed" test -z "$(find "$work" -name 'rwkv6-bench-*')"
   expect 0 "" --device "$device" --no-start --shape 5,9,3,8,8,ragged,states --mode recurrent --json
   check "JSON of a ragged batch on $device" json 2

@@ -51,6 +51,7 @@ void bench_json_begin(bench_report *report, const rwkv6_device_info *device) {
 }
 
 static void add_start_times(cli_json *json, cJSON *start, const char *key, const bench_start_times *times) {
+  if (!times->measured) return;
   cJSON *object = cli_json_object(json, start, key);
   cli_json_string(json, object, "error", times->status ? times->message : NULL);
   cli_json_number(json, object, "open", times->open);

@@ -54,7 +54,8 @@ void bench_report_start(bench_report *report, const bench_start *start) {
   }
   if (!report->started) fputs(start_head, stdout);
   report->started = true;
-  for (int kind = 0; kind < BENCH_START_KINDS; ++kind) print_start(start, names[kind], &start->times[kind]);
+  for (int kind = 0; kind < BENCH_START_KINDS; ++kind)
+    if (start->times[kind].measured) print_start(start, names[kind], &start->times[kind]);
   fflush(stdout);
 }
 

@@ -16,8 +16,9 @@ typedef enum bench_start_kind {
 } bench_start_kind;
 
 typedef struct bench_start_times {
+  bool measured; /* false: a start before it failed */
   rwkv6_status status;
-  char message[256]; /* of a failure */
+  char message[256]; /* of a failure, one line */
   bool opencl;       /* on the CPU path there is nothing to build */
   char variant[64];
   double open;  /* seconds to open the device, drivers and context included */

@@ -83,7 +83,8 @@ static bench_start_times measure_here(const char *name, const bench_case *of) {
   times.open = bench_now() - start;
   times.opencl = device && device->info.kind != RWKV6_KIND_CPU;
   if (times.opencl) times.status = plan_and_run(device, of, &times, &error);
-  if (times.status) snprintf(times.message, sizeof times.message, "%.250s", error.message);
+  /* Each variant's reasons are on the lines after the first; the case itself tells them. */
+  if (times.status) snprintf(times.message, sizeof times.message, "%.*s", (int)strcspn(error.message, "\n"), error.message);
   rwkv6_device_close(&device);
   return times;
 }
@@ -134,6 +135,7 @@ static bool measure_apart(const char *name, const bench_case *of, const char *fo
   close(ends[0]);
   while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
   }
+  times->measured = true;
   if (whole) return true;
   times->status = RWKV6_DEVICE_ERROR;
   snprintf(times->message, sizeof times->message, "the process that measured it ended without a word (status %d)", status);
