@@ -86,6 +86,9 @@ expect 2 "forward only" --device cpu --shape 1,4,1,4,4 --decay factor --operatio
 
 expect 0 "4 passed, 0 wrong" --device cpu --shape 2,20,3,8,5 --mode both --variant scalar
 check "the table" grep -q "^| chunk backward | 2,20,3,8,5 | bf16, ordinary | scalar |" "$work/stdout"
+expect 0 "2 passed, 0 wrong" --device cpu --shape 1,5,1,4,4 --operation forward --operation both
+expect 0 "1 passed, 0 wrong" --device cpu --shape 1,5,1,4,4 --operation both --operation forward
+expect 0 "26 refused" --device cpu --suite short --variant none --mode chunk --mode both
 expect 0 "" --device cpu --shape 2,20,3,8,5 --shape 1,1,2,16,16,states --json
 check "JSON" json 4
 expect 0 "" --device cpu --shape 4,30,2,9,6,ragged,states --dtype fp32 --decay resets,raw --json

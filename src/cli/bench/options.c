@@ -47,13 +47,17 @@ static cli_exit usage(const char *problem, const char *value) {
   return CLI_EXIT_REFUSED;
 }
 
+/* The last one counts. */
 static cli_exit set_operation(const char *text, bench_options *options) {
+  options->has_operation = false;
   if (strcmp(text, "both") == 0) return CLI_EXIT_OK;
   options->has_operation = bench_operation_parse(text, &options->operation);
   return options->has_operation ? CLI_EXIT_OK : usage("--operation must be forward, backward or both, not", text);
 }
 
+/* The last one counts. */
 static cli_exit set_mode(const char *text, bench_options *options) {
+  options->has_mode = false;
   options->both_modes = strcmp(text, "both") == 0;
   if (options->both_modes) return CLI_EXIT_OK;
   options->has_mode = bench_mode_parse(text, &options->mode);
