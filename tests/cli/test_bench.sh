@@ -69,6 +69,9 @@ expect 2 "--mode must be" --shape 1,1,1,1,1 --mode fast
 expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype fp8
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,cooked
+expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,weak
+expect 2 "--decay must be" --shape 1,1,1,1,1 --decay log,strong,raw
+expect 0 "| bf16, weak raw |" --device cpu --shape 1,5,1,4,4 --decay strong,raw --decay weak --operation forward
 expect 2 "--suite must be" --suite long
 expect 2 "--variant needs a name" --shape 1,1,1,1,1 --variant=
 expect 2 "takes no argument, but was given \"1,1,1,1,1\"" 1,1,1,1,1

@@ -69,18 +69,26 @@ static cli_exit set_dtype(const char *text, bench_options *options) {
   return options->has_dtype ? CLI_EXIT_OK : usage("--dtype must be fp32, fp16 or bf16, not", text);
 }
 
+/* One word; false if it is none, or the second of its kind in this option. */
+static bool add_decay_word(const char *word, bool *has_distribution, bool *has_form, bench_options *options) {
+  bool *const has = bench_distribution_parse(word, &options->distribution) ? has_distribution
+                    : bench_decay_parse(word, &options->decay)             ? has_form
+                                                                           : NULL;
+  if (!has || *has) return false;
+  *has = true;
+  return true;
+}
+
 /* "strong", "raw" or "strong,raw". */
 static cli_exit set_decay(const char *text, bench_options *options) {
+  bool has_distribution = false, has_form = false;
   for (const char *at = text;;) {
     const size_t length = strcspn(at, ",");
     char word[16] = "";
     if (length < sizeof word) memcpy(word, at, length);
-    if (bench_distribution_parse(word, &options->distribution))
-      options->has_distribution = true;
-    else if (bench_decay_parse(word, &options->decay))
-      options->has_decay = true;
-    else
-      break;
+    if (!add_decay_word(word, &has_distribution, &has_form, options)) break;
+    options->has_distribution |= has_distribution;
+    options->has_decay |= has_form;
     if (!at[length]) return CLI_EXIT_OK;
     at += length + 1;
   }
