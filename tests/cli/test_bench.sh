@@ -59,6 +59,7 @@ PYTHON
 # ---- usage
 
 expect 0 "usage: rwkv6 bench" --help
+check "clocks, then rests" sh -c "grep -A2 '^  ms  ' '$work/stdout' | tail -n 2 | tr -s '\n ' ' ' | grep -q 'by the host.s A GPU rests'"
 expect 2 "--shape or --suite is needed" --device cpu
 for shape in 1,2,3,4 1,2,3,4,5,6 1,2,3,4,x 0,1,1,1,1 1,0,1,1,1 -1,1,1,1,1 " 1,1,1,1,1" 1,1,1,1,1,ragge 1,1,1,1,1ragged; do
   expect 2 "--shape must be N,T,H,K,V" "--shape=$shape"
