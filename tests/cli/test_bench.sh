@@ -80,6 +80,12 @@ expect 2 "unknown or ambiguous option \"--frob\"" --frob
 expect 2 "no device \"opencl:99\"" --shape 1,1,1,1,1 --device opencl:99
 expect 2 "the suite has no case" --device cpu --suite short --dtype fp16
 expect 2 "no kernel named none" --device cpu --shape 1,4,1,4,4 --variant none
+check "the variant of a refused row" grep -qF "| auto forward | 1,4,1,4,4 | bf16, ordinary | none | refused: " "$work/stdout"
+expect 2 "no kernel named none" --device cpu --shape 1,4,1,4,4 --variant none --operation forward --json
+check "the variant of a refused case" python3 -c "
+import json, sys
+case, = json.load(open(sys.argv[1]))['cases']
+assert (case['result'], case['mode'], case['variant']) == ('refused', 'auto', 'none'), case" "$work/stdout"
 expect 0 "26 refused" --device cpu --suite short --variant none
 expect 0 "50 refused" --device cpu --suite full --variant none --mode chunk --operation forward --shape 2,9,1,4,4
 check "a point of the curves" grep -qF "| chunk forward | 1,1048576,32,64,64 | bf16, ordinary |" "$work/stdout"

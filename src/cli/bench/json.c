@@ -139,6 +139,7 @@ void bench_json_case(bench_report *report, const bench_case *timed, const bench_
   add_shape(json, object, timed, result);
   if (result->outcome == BENCH_REFUSED || result->outcome == BENCH_FAILED) {
     cli_json_string(json, object, "mode", cli_mode_name(timed->mode));
+    cli_json_string(json, object, "variant", timed->variant);
     return;
   }
   add_plan(json, object, result);
