@@ -27,13 +27,16 @@ assert len(d['cases']) == int(sys.argv[2]) == d['passed'], (len(d['cases']), d['
 assert d['peaks']['copy_bytes_per_second'] > 1e6 and d['peaks']['fma_operations_per_second'] > 1e6, d['peaks']
 for c in d['cases']:
     n, t, h, k, v = map(int, c['shape'].split(',')[:5])
-    size = {'fp32': 4, 'fp16': 2, 'bf16': 2}[c['dtype']]
-    rows = t * n * h * size
-    moved = rows * (3 * k + 2 * v) + h * k * 4 if c['operation'] == 'forward' else rows * (6 * k + 3 * v) + 2 * h * k * 4
+    size, w_size = ({'fp32': 4, 'fp16': 2, 'bf16': 2}[c[type]] for type in ('dtype', 'w_dtype'))
+    rows = t * n * h
+    if c['operation'] == 'forward':
+        moved = rows * (size * (2 * k + 2 * v) + w_size * k) + h * k * 4
+    else:
+        moved = rows * (size * (4 * k + 3 * v) + w_size * 2 * k) + 2 * h * k * 4
     if c['states']:
         moved += (2 if c['operation'] == 'forward' else 3) * c['sequences'] * h * k * v * 4
     assert c['floor_bytes'] == moved, (c['shape'], c['floor_bytes'], moved)
-    assert c['tokens'] == n * t and c['tensor_bytes'] == rows * max(k, v)
+    assert c['tokens'] == n * t and c['tensor_bytes'] == rows * size * max(k, v)
     assert (c['sequences'], c['longest']) == (n, t) or c['ragged']
     if c['ragged']:
         assert sum(c['lengths']) == n * t and len(c['lengths']) == c['sequences'] and max(c['lengths']) == c['longest']
@@ -68,6 +71,10 @@ expect 2 "allowed: 1 to 256" --device cpu --shape 1,1,1,300,1
 expect 2 "--operation must be" --shape 1,1,1,1,1 --operation sideways
 expect 2 "--mode must be" --shape 1,1,1,1,1 --mode fast
 expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype fp8
+for type in bf16, bf16,w= bf16,fp32 w=fp32 bf16,w=fp32,w=fp32 bfloat16,w=fp32; do
+  expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype "$type"
+done
+expect 2 "w is stored as r is or in fp32" --shape 1,1,1,1,1 --dtype fp16,w=bf16
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,cooked
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,weak
@@ -105,6 +112,17 @@ expect 0 "" --device cpu --shape 4,30,2,9,6,ragged,states --dtype fp32 --decay r
 check "JSON of a ragged batch" json 2
 expect 0 "" --device cpu --shape 4,30,2,9,6 --dtype fp16 --decay factor,strong --mode chunk --json
 check "JSON of factors, forward only" json 1
+expect 0 "" --device cpu --shape 4,30,2,9,6,states --dtype fp16,w=fp32 --json
+check "JSON with w in fp32" json 2
+check "dw in fp32" python3 -c "
+import json, sys
+forward, backward = json.load(open(sys.argv[1]))['cases']
+allowed = {tensor['name']: tensor['allowed'] for tensor in backward['tensors']}
+assert backward['w_dtype'] == 'fp32' and allowed['dw'] < 1e-4 < allowed['dk'], backward" "$work/stdout"
+expect 0 "| recurrent forward | 1,5,1,4,4 | bf16, w in fp32, ordinary |" --device cpu --shape 1,5,1,4,4 --dtype bf16,w=fp32
+expect 0 "| recurrent forward | 1,5,1,4,4 | bf16, ordinary |" --device cpu --shape 1,5,1,4,4 --dtype bf16,w=bf16
+expect 0 "24 refused" --device cpu --suite short --variant none --dtype bf16,w=fp32
+check "a row of a suite" grep -qF "| chunk forward | 8,4096,32,64,64,ragged | bf16, w in fp32, ordinary |" "$work/stdout"
 for kind in weak spikes ordinary; do
   expect 0 "1 passed, 0 wrong" --device cpu --shape 1,40,2,8,8 --operation forward --decay "$kind"
 done
@@ -136,6 +154,8 @@ assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$w
   check "a temporary folder stayed" test -z "$(find "$work" -name 'rwkv6-bench-*')"
   expect 0 "" --device "$device" --no-start --shape 5,9,3,8,8,ragged,states --mode recurrent --json
   check "JSON of a ragged batch on $device" json 2
+  expect 0 "" --device "$device" --no-start --shape 2,20,3,8,8 --dtype bf16,w=fp32 --operation forward --mode recurrent --json
+  check "JSON with w in fp32 on $device" json 1
   # A kernel that is off by 2 % at one token in eight.
   mkdir "$work/cl"
   cp "$kernels"/*.cl "$kernels"/*.h "$work/cl"

@@ -20,7 +20,7 @@ typedef struct bench_case {
   rwkv6_operation operation;
   rwkv6_mode mode;
   const char *variant; /* NULL: the library chooses */
-  rwkv6_dtype dtype;   /* of everything, w included */
+  rwkv6_dtype dtype, w_dtype;
   rwkv6_decay decay;
   conform_distribution distribution;
 } bench_case;

@@ -47,7 +47,8 @@ rwkv6_status bench_data_problem(const bench_case *timed, bench_data *data, rwkv6
   data->operation = timed->operation;
   rwkv6_problem_init(&problem, sizeof problem, shape->sequences, shape->sequences * shape->length, shape->heads, shape->key_dim,
                      shape->value_dim);
-  problem.dtype = problem.w_dtype = timed->dtype;
+  problem.dtype = timed->dtype;
+  problem.w_dtype = timed->w_dtype;
   problem.decay = timed->decay;
   if (shape->states) problem.optional = CONFORM_ALL_OPTIONAL;
   rwkv6_status status = rwkv6_problem_resolve(&problem, timed->operation, &data->problem, error);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/bench/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/text.h"
+#include "tensor.h"
 
 static const struct {
   conform_distribution distribution;
@@ -55,4 +57,11 @@ bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
     return true;
   }
   return false;
+}
+
+const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]) {
+  const bool apart = timed->w_dtype != timed->dtype;
+  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
+           apart ? rwkv6_dtype_name(timed->w_dtype) : "");
+  return text;
 }

@@ -64,9 +64,18 @@ static cli_exit set_mode(const char *text, bench_options *options) {
   return options->has_mode ? CLI_EXIT_OK : usage("--mode must be recurrent, chunk, auto or both, not", text);
 }
 
+/* "bf16" or "bf16,w=fp32". */
 static cli_exit set_dtype(const char *text, bench_options *options) {
-  options->has_dtype = cli_parse_dtype(text, &options->dtype);
-  return options->has_dtype ? CLI_EXIT_OK : usage("--dtype must be fp32, fp16 or bf16, not", text);
+  const size_t length = strcspn(text, ",");
+  const char *w = text[length] ? text + length : NULL;
+  char word[8] = "";
+  if (length < sizeof word) memcpy(word, text, length);
+  options->has_dtype = cli_parse_dtype(word, &options->dtype);
+  options->w_dtype = options->dtype;
+  if (w) options->has_dtype &= strncmp(w, ",w=", 3) == 0 && cli_parse_dtype(w + 3, &options->w_dtype);
+  if (!options->has_dtype) return usage("--dtype must be fp32, fp16 or bf16, maybe with ,w=TYPE behind it, not", text);
+  if (options->w_dtype == options->dtype || options->w_dtype == RWKV6_FP32) return CLI_EXIT_OK;
+  return usage("--dtype: w is stored as r is or in fp32, not", text);
 }
 
 /* One word; false if it is none, or the second of its kind in this option. */

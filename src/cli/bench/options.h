@@ -15,7 +15,7 @@ typedef struct bench_options {
   bool both_modes; /* --mode both; has_mode is false */
   rwkv6_operation operation;
   rwkv6_mode mode;
-  rwkv6_dtype dtype;
+  rwkv6_dtype dtype, w_dtype; /* both or neither given */
   conform_distribution distribution;
   rwkv6_decay decay;
   const char *device, *variant; /* NULL: not given */

@@ -37,8 +37,9 @@ void bench_report_begin(bench_report *report, const rwkv6_device_info *device) {
 }
 
 static void print_start(const bench_start *start, const char *name, const bench_start_times *times) {
+  char storage[BENCH_STORAGE_TEXT];
   printf("| %s %s %s, K = %d, V = %d | %s | %s |", cli_mode_name(start->of.mode), cli_operation_name(start->of.operation),
-         rwkv6_dtype_name(start->of.dtype), start->of.shape.key_dim, start->of.shape.value_dim, times->variant, name);
+         bench_storage_format(&start->of, storage), start->of.shape.key_dim, start->of.shape.value_dim, times->variant, name);
   if (times->status)
     printf(" %s | | |\n", times->message);
   else
@@ -71,10 +72,10 @@ static int worst_tensor(const bench_result *result) {
 }
 
 static void print_name(const bench_case *timed, const bench_result *result) {
-  char shape[BENCH_SHAPE_TEXT];
+  char shape[BENCH_SHAPE_TEXT], storage[BENCH_STORAGE_TEXT];
   const char *asked = timed->variant ? timed->variant : "";
   printf("| %s %s | %s | %s, %s%s%s | %s |", cli_mode_name(result->variant[0] ? result->mode : timed->mode),
-         cli_operation_name(timed->operation), bench_shape_format(&timed->shape, shape), rwkv6_dtype_name(timed->dtype),
+         cli_operation_name(timed->operation), bench_shape_format(&timed->shape, shape), bench_storage_format(timed, storage),
          bench_distribution_name(timed->distribution), timed->decay == RWKV6_DECAY_LOG ? "" : " ",
          timed->decay == RWKV6_DECAY_LOG ? "" : cli_decay_name(timed->decay), result->variant[0] ? result->variant : asked);
 }

@@ -27,6 +27,7 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
   const rwkv6_operation last = options->has_operation || forward_only ? first : RWKV6_BACKWARD;
   bench_case added = {.shape = *shape, .variant = options->variant};
   added.dtype = options->has_dtype ? options->dtype : RWKV6_BF16;
+  added.w_dtype = options->has_dtype ? options->w_dtype : RWKV6_BF16;
   added.decay = options->has_decay ? options->decay : RWKV6_DECAY_LOG;
   added.distribution = options->has_distribution ? options->distribution : CONFORM_ORDINARY;
   rwkv6_status status = RWKV6_OK;
@@ -50,28 +51,30 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
   { n, 1, h, dim, dim, false, true }
 #define CHUNK RWKV6_MODE_CHUNK
 #define RECURRENT RWKV6_MODE_RECURRENT
+#define ROW(shape, mode, dtype, distribution)                                                                                  \
+  { shape, RWKV6_FORWARD, mode, NULL, dtype, dtype, RWKV6_DECAY_LOG, distribution }
 
 /* Training and prompts, both operations. Variant and decay form are the library's and log. */
 static const bench_case both_operations[] = {
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(1, 32768, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(1, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_FP32, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(4, 4096, 64, 128), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(1, 8192, 96, 128), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {RAGGED(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_STRONG},
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_SPIKES},
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, CHUNK, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_RESETS},
+    ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(1, 32768, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(1, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_FP32, CONFORM_ORDINARY),
+    ROW(EQUAL(4, 4096, 64, 128), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(1, 8192, 96, 128), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(RAGGED(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_STRONG),
+    ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_SPIKES),
+    ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_RESETS),
 };
 
 static const bench_case forward_only[] = {
-    {EQUAL(8, 4096, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {EQUAL(1, 4096, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {DECODE(1, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {DECODE(8, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {DECODE(64, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
-    {DECODE(256, 32, 64), RWKV6_FORWARD, RECURRENT, NULL, RWKV6_BF16, RWKV6_DECAY_LOG, CONFORM_ORDINARY},
+    ROW(EQUAL(8, 4096, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(EQUAL(1, 4096, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(DECODE(1, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(DECODE(8, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(DECODE(64, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
+    ROW(DECODE(256, 32, 64), RECURRENT, RWKV6_BF16, CONFORM_ORDINARY),
 };
 
 /* Whether the command line leaves this row of a suite. */
@@ -104,6 +107,7 @@ static rwkv6_status add_row(const bench_options *options, const bench_case *row,
   bench_case added = *row;
   added.operation = operation;
   added.variant = options->variant;
+  if (options->has_dtype) added.w_dtype = options->w_dtype; /* a row of another type is not wanted anyway */
   return wanted(options, &added) && !known(cases, &added) ? append(cases, &added, error) : RWKV6_OK;
 }
 
@@ -120,7 +124,8 @@ static rwkv6_status add_short(const bench_options *options, bench_cases *cases, 
 /* Chunk mode in bf16 with K = V = 64, both operations, for a curve. */
 static rwkv6_status add_point(const bench_options *options, int64_t sequences, int64_t length, int64_t heads,
                               bench_cases *cases, rwkv6_error *error) {
-  const bench_case row = {.shape = EQUAL(sequences, length, heads, 64), .mode = CHUNK, .dtype = RWKV6_BF16};
+  const bench_case row = {
+      .shape = EQUAL(sequences, length, heads, 64), .mode = CHUNK, .dtype = RWKV6_BF16, .w_dtype = RWKV6_BF16};
   const rwkv6_status status = add_row(options, &row, RWKV6_FORWARD, cases, error);
   return status ? status : add_row(options, &row, RWKV6_BACKWARD, cases, error);
 }
