@@ -53,7 +53,7 @@ static rwkv6_stride chosen_stride(const rwkv6_problem *problem, conform_strides 
   return stride;
 }
 
-static void set_strides(rwkv6_problem *problem, conform_strides strides) {
+void conform_set_strides(rwkv6_problem *problem, conform_strides strides) {
   for (int id = 0; id < RWKV6_TENSOR_COUNT; id++) {
     /* The table gives const access; the problem itself is ours. */
     rwkv6_stride *stride = (rwkv6_stride *)(uintptr_t)rwkv6_tensor_stride(problem, (rwkv6_tensor_id)id);
@@ -81,8 +81,8 @@ void conform_data_set_problem(conform_data *data) {
   problem->chunk_length = test->chunk_length;
   problem->segment_length = test->segment_length;
   data->resolved = *problem;
-  set_strides(&data->resolved, test->strides);
-  if (test->strides != CONFORM_PACKED) set_strides(problem, test->strides);
+  conform_set_strides(&data->resolved, test->strides);
+  if (test->strides != CONFORM_PACKED) conform_set_strides(problem, test->strides);
 }
 
 void conform_data_create_images(conform_data *data, bool wide) {

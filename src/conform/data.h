@@ -33,6 +33,8 @@ void conform_data_prepare(conform_data *data, const conform_case *test, rwkv6_op
  * poisoned. */
 void conform_data_set_problem(conform_data *data);
 void conform_data_create_images(conform_data *data, bool wide);
+/* Strides of all tensors of a problem whose sizes are set. */
+void conform_set_strides(rwkv6_problem *problem, conform_strides strides);
 /* Poisons every output again. */
 void conform_data_poison(conform_data *data);
 /* final_state becomes a copy of initial_state, for a call that is given it as both. */

@@ -64,14 +64,15 @@ PYTHON
 expect 0 "usage: rwkv6 bench" --help
 check "clocks, then rests" sh -c "grep -A2 '^  ms  ' '$work/stdout' | tail -n 2 | tr -s '\n ' ' ' | grep -q 'by the host.s A GPU rests'"
 expect 2 "--shape or --suite is needed" --device cpu
-for shape in 1,2,3,4 1,2,3,4,5,6 1,2,3,4,x 0,1,1,1,1 1,0,1,1,1 -1,1,1,1,1 " 1,1,1,1,1" 1,1,1,1,1,ragge 1,1,1,1,1ragged; do
+for shape in 1,2,3,4 1,2,3,4,5,6 1,2,3,4,x 0,1,1,1,1 1,0,1,1,1 -1,1,1,1,1 " 1,1,1,1,1" 1,1,1,1,1,ragge 1,1,1,1,1ragged \
+  1,1,1,1,1,reversed 1,1,1,1,1,pad "1,1,1,1,1," 1,1,1,1,1,,padded; do
   expect 2 "--shape must be N,T,H,K,V" "--shape=$shape"
 done
 expect 2 "allowed: 1 to 256" --device cpu --shape 1,1,1,300,1
 expect 2 "--operation must be" --shape 1,1,1,1,1 --operation sideways
 expect 2 "--mode must be" --shape 1,1,1,1,1 --mode fast
 expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype fp8
-for type in bf16, bf16,w= bf16,fp32 w=fp32 bf16,w=fp32,w=fp32 bfloat16,w=fp32; do
+for type in "bf16," bf16,w= bf16,fp32 w=fp32 bf16,w=fp32,w=fp32 bfloat16,w=fp32; do
   expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype "$type"
 done
 expect 2 "w is stored as r is or in fp32" --shape 1,1,1,1,1 --dtype fp16,w=bf16
@@ -110,6 +111,15 @@ expect 0 "" --device cpu --shape 2,20,3,8,5 --shape 1,1,2,16,16,states --json
 check "JSON" json 4
 expect 0 "" --device cpu --shape 4,30,2,9,6,ragged,states --dtype fp32 --decay resets,raw --json
 check "JSON of a ragged batch" json 2
+expect 0 "" --device cpu --shape 4,30,2,9,6,reverse --shape 4,30,2,9,6,padded --shape 4,30,2,9,6,ragged,states,reverse,padded --json
+check "JSON of reversed and padded batches" json 6
+check "rows further apart" python3 -c "
+import json, sys
+cases = json.load(open(sys.argv[1]))['cases']
+assert [(c['reverse'], c['padded']) for c in cases[::2]] == [(True, False), (False, True), (True, True)], cases
+packed, padded = (cases[i]['footprint_bytes'] / cases[i]['sets'] / cases[i]['floor_bytes'] for i in (0, 2))
+assert packed < 1.15 < padded, (packed, padded)" "$work/stdout"
+expect 0 "11 refused" --device cpu --suite short --variant none --shape 8,4096,32,64,64,reverse --operation forward --mode chunk
 expect 0 "" --device cpu --shape 4,30,2,9,6 --dtype fp16 --decay factor,strong --mode chunk --json
 check "JSON of factors, forward only" json 1
 expect 0 "" --device cpu --shape 4,30,2,9,6,states --dtype fp16,w=fp32 --json
@@ -156,6 +166,8 @@ assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$w
   check "JSON of a ragged batch on $device" json 2
   expect 0 "" --device "$device" --no-start --shape 2,20,3,8,8 --dtype bf16,w=fp32 --operation forward --mode recurrent --json
   check "JSON with w in fp32 on $device" json 1
+  expect 0 "" --device "$device" --no-start --shape 3,9,3,8,8,reverse --shape 3,9,3,8,8,ragged,states,padded --mode recurrent --json
+  check "JSON of reversed and padded batches on $device" json 4
   # A kernel that is off by 2 % at one token in eight.
   mkdir "$work/cl"
   cp "$kernels"/*.cl "$kernels"/*.h "$work/cl"
@@ -167,6 +179,11 @@ assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$w
   expect 1 "o: error" --device "$device" --no-start --shape 2,40,3,8,8 --operation forward --mode recurrent
   check "the verdict in the table" grep -q "WRONG" "$work/stdout"
   expect 1 '"wrong":	1' --device "$device" --no-start --shape 2,40,3,8,8 --operation forward --mode recurrent --json
+  # One that knows of no time but forward.
+  sed 's/BATCH_REVERSE(batch) != (dual != 0)/dual != 0/' "$kernels/recurrent_forward.cl" >"$work/cl/recurrent_forward.cl"
+  check "nothing was broken" grep -q "reverse = dual != 0;" "$work/cl/recurrent_forward.cl"
+  expect 1 "1 passed, 1 wrong" --device "$device" --no-start --shape 2,7,3,8,8 --shape 2,7,3,8,8,reverse --operation forward \
+    --mode recurrent
   unset RWKV6_KERNEL_DIR
 else
   device="no OpenCL device"

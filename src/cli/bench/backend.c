@@ -5,7 +5,7 @@
 
 int64_t bench_set_stride(const rwkv6_problem *problem, rwkv6_tensor_id id) {
   const int64_t row = 256 / (int64_t)rwkv6_dtype_size(rwkv6_tensor_dtype(problem, id));
-  return (rwkv6_tensor_elements(problem, id) + row - 1) / row * row;
+  return (rwkv6_tensor_extent(problem, id) + row - 1) / row * row;
 }
 
 size_t bench_runs_for(double seconds) {

@@ -11,8 +11,10 @@ typedef struct bench_shape {
   int64_t sequences, length; /* length: tokens of each sequence; ragged: sequences * length tokens in all */
   int64_t heads;
   int32_t key_dim, value_dim;
-  bool ragged; /* lengths from 1 to 4 * length, as many sequences as that takes */
-  bool states; /* initial and final states, and their gradients, take part */
+  bool ragged;  /* lengths from 1 to 4 * length, as many sequences as that takes */
+  bool states;  /* initial and final states, and their gradients, take part */
+  bool reverse; /* time runs backward */
+  bool padded;  /* strides as conform's CONFORM_PADDED */
 } bench_shape;
 
 typedef struct bench_case {
@@ -57,7 +59,7 @@ typedef struct bench_result {
   cli_comparison comparison[RWKV6_TENSOR_COUNT];
 } bench_result;
 
-/* "8,4096,32,64,64", with ",ragged" and ",states" where they hold. */
+/* "8,4096,32,64,64", with ",ragged", ",states", ",reverse" and ",padded" where they hold. */
 #define BENCH_SHAPE_TEXT 128
 const char *bench_shape_format(const bench_shape *shape, char text[BENCH_SHAPE_TEXT]);
 /* The same, read; false if it is none. */

@@ -73,7 +73,7 @@ static rwkv6_status gather_input(check *c, rwkv6_tensor_id id, rwkv6_error *erro
   if (!to) return RWKV6_OUT_OF_MEMORY;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < c->problem.heads; ++i, to += (size_t)length * size)
-      bench_data_copy(data, id, c->set, (row * data->problem.heads + c->head[i]) * length, length, to);
+      bench_data_copy(data, id, c->set, bench_data_place(data, id, row, c->head[i]), length, to);
   }
   return RWKV6_OK;
 }
@@ -82,9 +82,10 @@ static rwkv6_status gather_input(check *c, rwkv6_tensor_id id, rwkv6_error *erro
 
 /* One head from the device into the packed array of the heads that are checked. */
 static rwkv6_status gather_head(check *c, rwkv6_tensor_id id, int64_t i, void *stored, float *widened, rwkv6_error *error) {
+  const bench_data *data = c->run->data;
   int64_t rows, length;
   head_layout(&c->problem, id, &rows, &length);
-  const bench_rows place = {c->head[i] * length, rows, length, c->run->data->problem.heads * length};
+  const bench_rows place = {bench_data_place(data, id, 0, c->head[i]), rows, length, bench_data_place(data, id, 1, 0)};
   const rwkv6_status status = c->backend->read(c->run, id, c->set, &place, stored, error);
   if (status) return status;
   cli_storage_decode(stored, rows * length, rwkv6_tensor_dtype(&c->problem, id), widened);

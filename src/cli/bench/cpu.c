@@ -45,7 +45,7 @@ static rwkv6_status make_tensor(bench_run *run, rwkv6_tensor_id id, char **tenso
     return RWKV6_OK;
   }
   for (int64_t set = 0; set < run->sets; ++set)
-    bench_data_copy(data, id, set, 0, rwkv6_tensor_elements(&data->problem, id), *tensor + (size_t)set * bytes);
+    bench_data_copy(data, id, set, 0, rwkv6_tensor_extent(&data->problem, id), *tensor + (size_t)set * bytes);
   return RWKV6_OK;
 }
 

@@ -50,6 +50,8 @@ rwkv6_status bench_data_problem(const bench_case *timed, bench_data *data, rwkv6
   problem.dtype = timed->dtype;
   problem.w_dtype = timed->w_dtype;
   problem.decay = timed->decay;
+  problem.reverse = shape->reverse;
+  if (shape->padded) conform_set_strides(&problem, CONFORM_PADDED);
   if (shape->states) problem.optional = CONFORM_ALL_OPTIONAL;
   rwkv6_status status = rwkv6_problem_resolve(&problem, timed->operation, &data->problem, error);
   if (status || !shape->ragged || problem.tokens == 0) return status;
@@ -86,8 +88,8 @@ rwkv6_status bench_data_draw(const bench_case *timed, int64_t sets, bench_data *
   for (int i = 0; i < RWKV6_TENSOR_COUNT && !status; ++i) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     if (!rwkv6_tensor_takes_part(&data->problem, data->operation, id) || rwkv6_tensor_table[id].output) continue;
-    const int64_t elements = rwkv6_tensor_elements(&data->problem, id);
-    data->period[id] = elements < PERIOD / sets ? elements * sets : PERIOD;
+    const int64_t extent = rwkv6_tensor_extent(&data->problem, id);
+    data->period[id] = extent < PERIOD / sets ? extent * sets : PERIOD;
     status = draw_pool(timed, id, data, error);
   }
   return status;
@@ -101,7 +103,7 @@ void bench_data_free(bench_data *data) {
 
 int64_t bench_data_piece(const bench_data *data, rwkv6_tensor_id id, int64_t set, int64_t index, int64_t *count) {
   const int64_t period = data->period[id];
-  const int64_t place = (set * rwkv6_tensor_elements(&data->problem, id) + index) % period;
+  const int64_t place = (set * rwkv6_tensor_extent(&data->problem, id) + index) % period;
   if (*count > period - place) *count = period - place;
   return place;
 }
@@ -116,6 +118,14 @@ void bench_data_copy(const bench_data *data, rwkv6_tensor_id id, int64_t set, in
     index += piece;
     count -= piece;
   }
+}
+
+int64_t bench_data_place(const bench_data *data, rwkv6_tensor_id id, int64_t row, int64_t head) {
+  const rwkv6_problem *problem = &data->problem;
+  const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
+  if (stride) return row * stride->token + head * stride->head;
+  const bool state = rwkv6_tensor_table[id].shape == RWKV6_SHAPE_STATE;
+  return (row * problem->heads + head) * rwkv6_tensor_channels(problem, id) * (state ? problem->key_dim : 1);
 }
 
 uint64_t bench_data_bytes(const bench_data *data, rwkv6_tensor_id id) {

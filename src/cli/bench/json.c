@@ -82,6 +82,8 @@ static void add_shape(cli_json *json, cJSON *object, const bench_case *timed, co
   cli_json_number(json, object, "heads", (double)timed->shape.heads);
   cli_json_bool(json, object, "ragged", timed->shape.ragged);
   cli_json_bool(json, object, "states", timed->shape.states);
+  cli_json_bool(json, object, "reverse", timed->shape.reverse);
+  cli_json_bool(json, object, "padded", timed->shape.padded);
 }
 
 /* The lengths of a ragged batch follow from its shape alone. */

@@ -85,7 +85,7 @@ static cl_int poison(const bench_run *run, cl_mem buffer, size_t bytes) {
 /* Copies of pieces of the pool, on the device. */
 static cl_int fill_set(const bench_run *run, rwkv6_tensor_id id, cl_mem pool, int64_t set) {
   const opencl_state *state = run->state;
-  const int64_t elements = rwkv6_tensor_elements(&run->data->problem, id);
+  const int64_t elements = rwkv6_tensor_extent(&run->data->problem, id);
   const size_t size = element_size(run, id);
   const int64_t start = set * bench_set_stride(&run->data->problem, id);
   cl_int code = CL_SUCCESS;

@@ -116,7 +116,7 @@ static cli_exit add_shape(const char *text, bench_options *options) {
     ++options->shapes;
     return CLI_EXIT_OK;
   }
-  return usage("--shape must be N,T,H,K,V with numbers from 1, then maybe ,ragged and ,states, not", text);
+  return usage("--shape must be N,T,H,K,V with numbers from 1, then maybe ,ragged, ,states, ,reverse and ,padded, not", text);
 }
 
 static cli_exit set_text(const char *option, const char *text, const char **place) {

@@ -44,11 +44,11 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
 /* ------------------------------------------------------------------------------------------------------------------ suite */
 
 #define EQUAL(n, t, h, dim)                                                                                                    \
-  { n, t, h, dim, dim, false, false }
+  { n, t, h, dim, dim, false, false, false, false }
 #define RAGGED(n, t, h, dim)                                                                                                   \
-  { n, t, h, dim, dim, true, false }
+  { n, t, h, dim, dim, true, false, false, false }
 #define DECODE(n, h, dim)                                                                                                      \
-  { n, 1, h, dim, dim, false, true }
+  { n, 1, h, dim, dim, false, true, false, false }
 #define CHUNK RWKV6_MODE_CHUNK
 #define RECURRENT RWKV6_MODE_RECURRENT
 #define ROW(shape, mode, dtype, distribution)                                                                                  \
@@ -88,7 +88,7 @@ static bool wanted(const bench_options *options, const bench_case *row) {
 
 static bool same_shape(const bench_shape *a, const bench_shape *b) {
   return a->sequences == b->sequences && a->length == b->length && a->heads == b->heads && a->ragged == b->ragged &&
-         a->states == b->states;
+         a->states == b->states && a->reverse == b->reverse && a->padded == b->padded;
 }
 
 /* The rows of a suite and the points of its curves overlap. */
