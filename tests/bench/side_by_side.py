@@ -3,11 +3,14 @@
 
     side_by_side.py run --tool build/src/cli/rwkv6 --fla DIR... --dtype bf16 --dim 64 --out DIR
     side_by_side.py merge DIR/side_by_side_*.json --out DIR
+    side_by_side.py growth RESULTS.json --out DIR
 
 `run` times one storage type and head size, as Triton tunes each for a minute or more; `merge` joins such runs. Both write a table
 (side_by_side*.md), everything that was measured (.json), and two plots (_tokens.svg: time over tokens; _error.svg: error against time).
 Each --fla is a folder with one version of fla-core (pip install --target); the faster version of each row is compared with. Needs
-torch, triton and einops for fla, matplotlib for the plots. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
+torch, triton and einops for fla, matplotlib for the plots. `growth` has no fla: from what
+`rwkv6 bench --suite full --operation forward --mode chunk --json` printed it draws time over T and over N x H (growth.svg) and prints
+both tables. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
 """
 
 import argparse
@@ -18,6 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import growth
+import plots
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -296,7 +302,7 @@ def curve(run):
 
 
 def plot_tokens(runs, path):
-    figure, axes = new_plot()
+    figure, axes = plots.new_plot()
     for i, run in enumerate(runs):
         name, color, points = "%s, K = V = %d" % (run["dtype"], run["dim"]), "C%d" % i, curve(run)
         fla = [point for point in points if point[2]]
@@ -305,11 +311,11 @@ def plot_tokens(runs, path):
         axes.plot([p[0] for p in points], [1e3 * p[3] for p in points], color + ":", label="bytes floor " + name)
     axes.set_xlabel("tokens of one sequence")
     axes.set_ylabel("chunk forward, ms")
-    save_plot(figure, axes, path)
+    plots.save_plot(figure, path)
 
 
 def plot_error(runs, path):
-    figure, axes = new_plot()
+    figure, axes = plots.new_plot()
     for i, run in enumerate(runs):
         for whose, mark in (("ours", "o"), ("fla", "s")):
             points = []
@@ -331,25 +337,7 @@ def plot_error(runs, path):
     axes.set_ylim(low / 2, high * 2)  # room to read, however close the points are
     axes.set_xlabel("forward, ms")
     axes.set_ylabel("relative error of o")
-    save_plot(figure, axes, path)
-
-
-def new_plot():
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "side_by_side"  # the same numbers give the same file
-    from matplotlib import pyplot
-
-    return pyplot.subplots(figsize=(8, 5.5), layout="constrained")
-
-
-def save_plot(figure, axes, path):
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.grid(True, which="both", alpha=0.25)
-    axes.legend(fontsize="small")
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    plots.save_plot(figure, path)
 
 
 def write_all(runs, folder, name):
@@ -394,11 +382,16 @@ def parse(arguments):
     merge = commands.add_parser("merge", help="one table and two plots of several runs")
     merge.add_argument("json", nargs="+")
     merge.add_argument("--out", required=True)
+    curves = commands.add_parser("growth", help="time over T and over N x H")
+    curves.add_argument("json", help="what rwkv6 bench printed")
+    curves.add_argument("--out", required=True)
     return parser.parse_args(arguments)
 
 
 def main(arguments):
     options = parse(arguments)
+    if options.command == "growth":
+        return 0 if growth.report(options.json, options.out, sys.stdout) else 1
     if options.command == "merge":
         runs, name = read_runs(options.json), "side_by_side"
     else:

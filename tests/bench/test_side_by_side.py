@@ -7,11 +7,13 @@ numpy is there, plots are drawn if matplotlib is.
 
 import ast
 import contextlib
+import copy
 import importlib.util
 import io
 import json
 import os
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +22,7 @@ import unittest.mock
 import xml.etree.ElementTree
 
 import float64_reference as reference
+import growth
 import side_by_side
 
 TOOL, GOLDEN = sys.argv[1], sys.argv[2]
@@ -228,6 +231,79 @@ class TestTable(unittest.TestCase):
                 self.assertTrue(drawn.tag.endswith("svg"))
             points = side_by_side.curve(self.make_run())
             self.assertEqual(len(points), sum(row["curve"] for row in self.rows))
+
+
+class TestGrowth(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        command = [TOOL, "bench", "--no-start", "--json", "--device", "cpu", "--operation", "forward", "--mode", "chunk"]
+        timed = ["--shape", "1,20,%d,64,64" % growth.HEADS]
+        cls.documents = [
+            json.loads(subprocess.run(command + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout)
+            for words in (timed, ["--suite", "full", "--variant", "none"])
+        ]
+
+    def whole(self):
+        """The suite's cases as the tool lists them, with the answer of the one that was timed."""
+        (answer,), document = copy.deepcopy(self.documents[0]["cases"]), copy.deepcopy(self.documents[1])
+        for case in document["cases"]:
+            keep = {key: case[key] for key in case if key not in ("result", "error", "variant")}
+            case.update(copy.deepcopy(answer), **keep)
+        return document
+
+    def tables(self, document):
+        """The cells of both tables."""
+        out = io.StringIO()
+        growth.write_tables(document, out)
+        blocks = [block for block in out.getvalue().split("\n\n") if block.startswith("|")]
+        return [[[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()] for block in blocks]
+
+    def test_tables(self):
+        tokens, heads = self.tables(self.whole())
+        powers = [2**i for i in range(7, 21)]
+        self.assertEqual([int(row[0]) for row in tokens[2:]], sorted(powers + [127, 129, 1023, 4095, 4097, 16381, 32771]))
+        powers = [2**i for i in range(13)]
+        self.assertEqual([int(row[0]) for row in heads[2:]], sorted(powers + [3, 7, 31, 33, 65, 127, 129, 257, 513]))
+        self.assertTrue(all(len(row) == 1 + len(growth.HEAD) for row in tokens + heads))
+        (case,) = self.documents[0]["cases"]
+        self.assertEqual(tokens[2][1], "%.4f" % (1e3 * case["time"]["median"]))
+        self.assertEqual(tokens[2][3:5], ["%.4f" % (1e3 * case["floor"]), "%.0f %%" % (100 * case["fraction_of_floor"])])
+        self.assertEqual(tokens[2][6], "scalar")
+
+    def test_wrong_and_refused_show(self):
+        document = self.whole()
+        first, second = [case for _, case in growth.over_tokens(document)][:2]
+        first.update(result="wrong")
+        first["tensors"][0].update(error=None)
+        second.update(result="refused", error="too large\nfor this")
+        tokens, _ = self.tables(document)
+        self.assertEqual(tokens[2][-1], "NaN o WRONG")
+        self.assertEqual(tokens[3][1:], ["refused: too large"] + ["-"] * (len(growth.HEAD) - 1))
+
+    def run_growth(self, document, folder):
+        path = os.path.join(folder, "results.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            status = side_by_side.main(["growth", path, "--out", os.path.join(folder, "out")])
+        return status, out.getvalue()
+
+    def test_no_curve(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(SystemExit, "no timed case"):
+                self.run_growth(self.documents[1], folder)
+
+    @unittest.skipUnless(has("matplotlib"), "needs matplotlib")
+    def test_plot(self):
+        document = self.whole()
+        with tempfile.TemporaryDirectory() as folder:
+            status, printed = self.run_growth(document, folder)
+            self.assertEqual((status, printed.count("| 4096 |")), (0, 2))
+            drawn = xml.etree.ElementTree.parse(os.path.join(folder, "out", "growth.svg")).getroot()
+            panels = [one.get("id") for one in drawn.iter() if (one.get("id") or "").startswith("axes_")]
+            self.assertEqual(panels, ["axes_1", "axes_2"])
+            growth.over_heads(document)[0][1].update(result="wrong")
+            self.assertEqual(self.run_growth(document, folder)[0], 1)
 
 
 if __name__ == "__main__":
