@@ -146,6 +146,7 @@ if "$rwkv6" bench --device "$device" --no-start --shape 1,1,1,8,8 --operation fo
 import json, sys
 start, = json.load(open(sys.argv[1]))['starts']
 assert (start['mode'], start['operation'], start['variant']) == ('recurrent', 'forward', 'portable'), start
+assert start['shape'] == '2,40,3,8,8', start
 for kind in ('cold', 'warm', 'warm_with_driver_cache'):
     assert start[kind]['error'] is None and min(start[kind][x] for x in ('open', 'plan', 'first_run')) > 0, start" \
     "$work/stdout"
@@ -161,6 +162,11 @@ import json, sys
 start, = json.load(open(sys.argv[1]))['starts']
 assert 'no kernel named none' in start['cold']['error'] and '\n' not in start['cold']['error'], start
 assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$work/stdout"
+  expect 2 "exceeds what 63 bits" --device "$device" --shape 999999999,999999999,1,8,8 --operation forward --json
+  check "a start is that of the shape itself" python3 -c "
+import json, sys
+start, = json.load(open(sys.argv[1]))['starts']
+assert 'exceeds what 63 bits' in start['cold']['error'], start" "$work/stdout"
   check "a temporary folder stayed" test -z "$(find "$work" -name 'rwkv6-bench-*')"
   expect 0 "" --device "$device" --no-start --shape 5,9,3,8,8,ragged,states --mode recurrent --json
   check "JSON of a ragged batch on $device" json 2

@@ -62,8 +62,10 @@ static void add_start_times(cli_json *json, cJSON *start, const char *key, const
 
 void bench_json_start(bench_report *report, const bench_start *start) {
   cli_json *json = &report->json;
+  char shape[BENCH_SHAPE_TEXT];
   cJSON *object = cli_json_append(json, report->starts);
   add_program(json, object, &start->of);
+  cli_json_string(json, object, "shape", bench_shape_format(&start->of.shape, shape));
   cli_json_string(json, object, "mode", cli_mode_name(start->of.mode));
   cli_json_string(json, object, "variant", start->times[BENCH_START_COLD].variant);
   add_start_times(json, object, "cold", &start->times[BENCH_START_COLD]);

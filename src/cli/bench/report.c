@@ -37,9 +37,9 @@ void bench_report_begin(bench_report *report, const rwkv6_device_info *device) {
 }
 
 static void print_start(const bench_start *start, const char *name, const bench_start_times *times) {
-  char storage[BENCH_STORAGE_TEXT];
-  printf("| %s %s %s, K = %d, V = %d | %s | %s |", cli_mode_name(start->of.mode), cli_operation_name(start->of.operation),
-         bench_storage_format(&start->of, storage), start->of.shape.key_dim, start->of.shape.value_dim, times->variant, name);
+  char storage[BENCH_STORAGE_TEXT], shape[BENCH_SHAPE_TEXT];
+  printf("| %s %s %s, %s | %s | %s |", cli_mode_name(start->of.mode), cli_operation_name(start->of.operation),
+         bench_storage_format(&start->of, storage), bench_shape_format(&start->of.shape, shape), times->variant, name);
   if (times->status)
     printf(" %s | | |\n", times->message);
   else

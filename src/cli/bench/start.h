@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the first plan of a program costs, measured in processes of their own: with nothing kept from before, with the library's
+ * What the first plan of a case costs, measured in processes of their own: with nothing kept from before, with the library's
  * program cache filled, and with the driver's own cache on beside it.
  */
 #ifndef RWKV6_SRC_CLI_BENCH_START_H
@@ -23,16 +23,16 @@ typedef struct bench_start_times {
   char variant[64];
   double open;  /* seconds to open the device, drivers and context included */
   double plan;  /* to make the plan */
-  double first; /* for the first run, where some drivers go on compiling */
+  double first; /* for the first run of one short sequence of one head, where some drivers go on compiling */
 } bench_start_times;
 
 typedef struct bench_start {
-  bench_case of; /* its shape: one short sequence of one head, which uses the same program */
+  bench_case of;
   bench_start_times times[BENCH_START_KINDS];
 } bench_start;
 
 /*
- * Fills `start->times` for the program of a case. It forks, so nothing of OpenCL may have been used in this process before.
+ * Fills `start->times` for a case. It forks, so nothing of OpenCL may have been used in this process before.
  * False, with a message on stderr, if there are no temporary folders or processes to be had.
  */
 bool bench_start_measure(const char *device, const bench_case *of, bench_start *start);
