@@ -12,7 +12,7 @@
 #define MIB ((uint64_t)1 << 20)
 #define BATCHES 5
 #define MOST_LATENCIES 40
-#define MOST_OPEN_RUNS 50 /* runs in a queue before it is waited for */
+#define MOST_OPEN_RUNS 50 /* runs of a burst, which are in a queue before it is waited for */
 /*
  * Seconds. A GPU that is busy for longer than a few hundredths of a second may go over its limit of power and lower its clocks,
  * so that times would tell how many runs there are. It rests between bursts; `batch`, back to back, shows what it sustains.
@@ -239,12 +239,24 @@ static rwkv6_status time_group(bench_run *run, size_t first, size_t count, doubl
   return status;
 }
 
-/* One run after the other, each waited for. */
-static rwkv6_status time_by_host(bench_run *run, size_t runs, bench_result *result, rwkv6_error *error) {
+static void rest(const bench_run *run) {
+  if (run->device->info.kind == RWKV6_KIND_OPENCL_GPU) bench_rest(REST);
+}
+
+/* Runs of a burst, where one takes `seconds`. */
+static size_t burst_runs(double seconds) {
+  const double runs = BURST / seconds;
+  return runs < 1 ? 1 : runs > MOST_OPEN_RUNS ? MOST_OPEN_RUNS : (size_t)runs;
+}
+
+/* One run after the other, each waited for. `each`: seconds of a run, about. */
+static rwkv6_status time_by_host(bench_run *run, size_t runs, double each, bench_result *result, rwkv6_error *error) {
   const cl_command_queue queue = ((opencl_state *)run->state)->plain;
+  const size_t burst = burst_runs(each);
   double seconds[BENCH_MOST_RUNS];
   rwkv6_status status = RWKV6_OK;
   for (size_t i = 0; i < runs && !status; ++i) {
+    if (i % burst == 0) rest(run);
     const double start = bench_now();
     status = enqueue(run, queue, (int64_t)i % run->sets, error);
     if (!status) status = finish(run, queue, error);
@@ -254,20 +266,14 @@ static rwkv6_status time_by_host(bench_run *run, size_t runs, bench_result *resu
   return status;
 }
 
-static size_t open_runs(double seconds) {
-  const double runs = BURST / seconds;
-  return runs < 1 ? 1 : runs > MOST_OPEN_RUNS ? MOST_OPEN_RUNS : (size_t)runs;
-}
-
-/* `each`: seconds of a run, about. */
 static rwkv6_status time_device(bench_run *run, size_t runs, double each, bench_result *result, rwkv6_error *error) {
-  if (run->host_clock) return time_by_host(run, runs, result, error);
+  if (run->host_clock) return time_by_host(run, runs, each, result, error);
   double spans[BENCH_MOST_RUNS], busy[BENCH_MOST_RUNS];
   rwkv6_status status = RWKV6_OK;
-  const size_t most = open_runs(each);
+  const size_t most = burst_runs(each);
   for (size_t done = 0; done < runs && !status; done += most) {
     const size_t left = runs - done;
-    if (run->device->info.kind == RWKV6_KIND_OPENCL_GPU) bench_rest(REST);
+    rest(run);
     status = time_group(run, done, left < most ? left : most, spans + done, busy + done, error);
   }
   if (status) return status;
