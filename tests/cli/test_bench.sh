@@ -160,7 +160,7 @@ assert 'cold | device' in rows[2], rows[2]" "$work/stdout"
   check "JSON of a start that failed" python3 -c "
 import json, sys
 start, = json.load(open(sys.argv[1]))['starts']
-assert 'no kernel named none' in start['cold']['error'] and '\n' not in start['cold']['error'], start
+assert start['variant'] == 'none' and 'no kernel named none' in start['cold']['error'] and '\n' not in start['cold']['error'], start
 assert 'warm' not in start and 'warm_with_driver_cache' not in start, start" "$work/stdout"
   expect 2 "exceeds what 63 bits" --device "$device" --shape 999999999,999999999,1,8,8 --operation forward --json
   check "a start is that of the shape itself" python3 -c "

@@ -102,6 +102,7 @@ static bench_start_times measure_here(const char *name, const bench_case *of) {
   rwkv6_error error = RWKV6_ERROR_INIT;
   rwkv6_device *device = NULL;
   memset(&times, 0, sizeof times);
+  if (of->variant) snprintf(times.variant, sizeof times.variant, "%s", of->variant);
   const double start = bench_now();
   times.status = rwkv6_device_open(name, NULL, &device, &error);
   times.open = bench_now() - start;
