@@ -256,12 +256,12 @@ static void test_storage(void **state) {
   check_taken(&all, "hopper", "chunk_forward hopper: chosen\n", "#define CHUNK_GROUP_STATE_H");
 }
 
-/* As far apart as tokens may be, in elements, and an element more. */
+/* As far apart as tokens may be, in elements, and the next that keeps rows aligned. */
 static void check_stride(rwkv6_dtype dtype, rwkv6_dtype w_dtype, bool of_w, int64_t longest) {
   static const char refused[] = "chunk_forward hopper: takes strides of up to 16777216 bytes from token to token\n";
   for (int more = 0; more < 2; more++) {
     rwkv6_problem problem = stored_as(dtype, w_dtype, 64, 64);
-    (of_w ? &problem.w : &problem.v)->token = longest + more;
+    (of_w ? &problem.w : &problem.v)->token = longest + 8 * more;
     check_taken(&problem, more ? "nvidia" : "hopper", more ? refused : NULL, NULL);
   }
 }
@@ -274,6 +274,21 @@ static void test_strides(void **state) {
   check_stride(RWKV6_BF16, RWKV6_FP32, false, 1 << 23);
   check_stride(RWKV6_BF16, RWKV6_BF16, true, 1 << 23);
   check_stride(RWKV6_BF16, RWKV6_FP32, true, 1 << 22);
+}
+
+/* Rows of whole 16 bytes, and those that the other variant is faster with: of one tensor, in elements further apart than
+ * packed. */
+static void test_alignment(void **state) {
+  (void)state;
+  static const char refused[] = "chunk_forward hopper: takes rows of r, k, v, w and o that are multiples of 16 bytes apart\n";
+  for (int further = 1; further <= 8; further++) {
+    rwkv6_problem halves = stored_as(RWKV6_BF16, RWKV6_BF16, 64, 64), mixed = stored_as(RWKV6_BF16, RWKV6_FP32, 64, 64);
+    halves.o.head = 64 + further;
+    halves.o.token = 4 * halves.o.head;
+    mixed.w.token = 4 * 64 + further;
+    check_taken(&halves, further % 8 ? "nvidia" : "hopper", further % 8 ? refused : NULL, NULL);
+    check_taken(&mixed, further % 4 ? "nvidia" : "hopper", further % 4 ? refused : NULL, NULL);
+  }
 }
 
 static int open_device(void **state) {
@@ -306,6 +321,7 @@ int main(void) {
       cmocka_unit_test(test_dims),
       cmocka_unit_test(test_storage),
       cmocka_unit_test(test_strides),
+      cmocka_unit_test(test_alignment),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }
