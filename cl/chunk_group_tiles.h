@@ -29,6 +29,21 @@
 #define AT_BONUS (AT_SUMS + SUMS)
 #define AT_ONES (AT_BONUS + 4 * SUMS_STRIDE * 4)
 #define AT_WALKS (AT_ONES + (2 * 32 + 1) * 16)
+#ifdef WIDE
+#define AT_FACTORS (AT_WALKS + 5 * 16)
+#define AT_DIAGONAL (AT_FACTORS + 2 * 4 * SUMS_STRIDE * 4)
+#define END_OF_WALKS ((AT_DIAGONAL + CHUNK * 4 + 1023) / 1024 * 1024)
+#define AT_R END_OF_WALKS
+#define AT_KEYS (AT_R + TILE)
+#define AT_R_FROM_KEYS ((AT_R - AT_KEYS) / TILE)
+#define AT_OUT AT_KEYS
+#define AT_TOKENS (AT_KEYS + 2 * TILE)
+#define PART_BYTES (AT_TOKENS + 2 * TILE)
+#define AT_VALUES (PARTS * PART_BYTES)
+#define AT_A (AT_VALUES + STAGES * PARTS * TILE)
+#define AT_SHARES (AT_A + 2 * TILE)
+#define LOCAL_BYTES (AT_SHARES + 2 * TILE)
+#else
 #define END_OF_WALKS ((AT_WALKS + 5 * 16 + 1023) / 1024 * 1024)
 /* Kernels that make outputs have more: */
 #define AT_R END_OF_WALKS
@@ -45,11 +60,16 @@
 #define AT_VALUES (PARTS * PART_BYTES) /* of all groups: v of STAGES chunks, a tile for each 64 value channels */
 #define LOCAL_BYTES (AT_VALUES + STAGES * PARTS * TILE)
 
+#endif
+
 /* Local memory. What depends on the work-item is found once a chunk: compilers then add constants and no more. */
 typedef struct tiles_t {
   local uchar *all, *base;     /* of all groups, and of this one */
   local uchar *rows, *columns; /* of this sub-group's 16 in the first tile of rows of this chunk, for the engine */
   local uchar *keys;           /* the same of the first tile of keys */
+#ifdef WIDE
+  local uchar *own_rows, *values;
+#endif
 } tiles_t;
 
 /*
@@ -102,6 +122,11 @@ static inline void find_tiles(tiles_t *tiles, int n, place_t *p) {
   tiles->rows = engine_fresh_pointer(engine_rows(tiles->base + offset_of(n, 0) + first, &p->engine));
   tiles->columns = engine_fresh_pointer(engine_columns(tiles->base + offset_of(n, 0) + first, &p->engine));
   tiles->keys = engine_fresh_pointer(engine_rows(tiles->base + AT_KEYS + first, &p->engine));
+#ifdef WIDE
+  tiles->all = engine_uniform_pointer(tiles->all);
+  tiles->own_rows = tiles->all + 4096 * p->part;
+  tiles->values = tiles->all + TILE * p->part;
+#endif
 }
 
 /* Key channel of row `row` + 8 h of this sub-group's in S. */

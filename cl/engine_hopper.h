@@ -196,6 +196,14 @@ static inline void engine_load_columns(uint *x, local const uchar *columns, int 
                    : "memory");
 }
 
+/* The opposite of engine_load_columns. */
+static inline void engine_store_columns(local uchar *columns, int offset, int unit, const uint *x, const engine_t *e) {
+  __asm__ volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(
+                       (engine_address(columns) ^ unit << 4) + offset),
+                   "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3])
+                   : "memory");
+}
+
 /* C [16 x 8] += A [16 x 16] B [16 x 8] */
 static inline void engine_multiply_bf16(float *c, const uint *a, uint b0, uint b1, const engine_t *e) {
   __asm__("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -223,6 +231,16 @@ static inline bool engine_all(bool yes, const engine_t *e) {
   __asm__ volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; bar.red.and.pred q, %2, 128, p; selp.u32 %0, 1, 0, q; }"
                    : "=r"(all)
                    : "r"((uint)yes), "r"(e->group)
+                   : "memory");
+  return all != 0;
+}
+
+/* The same of the work-group. */
+static inline bool engine_all_groups(bool yes, const engine_t *e) {
+  uint all;
+  __asm__ volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; bar.red.and.pred q, 0, p; selp.u32 %0, 1, 0, q; }"
+                   : "=r"(all)
+                   : "r"((uint)yes)
                    : "memory");
   return all != 0;
 }
@@ -313,5 +331,29 @@ static inline void engine_close(void) {
                    : ENGINE_C(c)                                                                                               \
                    : "l"(engine_tile(a_base, a, 128 * (step))), "l"(engine_tile(b_base, b, 128 * (step)))                      \
                    : "memory")
+
+/* C += A^T B, of rows 16 step to 16 step + 15 of A's tile, and numbers 16 step and on of B's, which has a row for each column
+ * of B. */
+#define engine_group_multiply_turned(c, a_base, a, b_base, b, step, more, e)                                                   \
+  __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " ENGINE_LIST ", %32, %33, " #more             \
+                          ", 1, 1, 1, 0;"                                                                                      \
+                   : ENGINE_C(c)                                                                                               \
+                   : "l"(engine_tile(a_base, a, 128 * (step))), "l"(engine_tile(b_base, b, 2 * (step)))                        \
+                   : "memory")
+
+#define ENGINE_C16(c)                                                                                                          \
+  "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3]), "+f"((c)[4]), "+f"((c)[5]), "+f"((c)[6]), "+f"((c)[7]),              \
+      "+f"((c)[8]), "+f"((c)[9]), "+f"((c)[10]), "+f"((c)[11]), "+f"((c)[12]), "+f"((c)[13]), "+f"((c)[14]), "+f"((c)[15])
+
+/* C [64 x 32] += A B^T in tf32, or, `more` 0, C = A B^T, of numbers 8 step to 8 step + 7 of both tiles. */
+#define engine_group_multiply_half(c, a_base, a, b_base, b, step, more, e)                                                     \
+  __asm__ volatile(HIDDEN "wgmma.mma_async.sync.aligned.m64n32k8.f32.tf32.tf32 "                                               \
+                          "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, " #more ", 1, 1;"                \
+                   : ENGINE_C16(c)                                                                                             \
+                   : "l"(engine_tile(a_base, a, 2 * (step))), "l"(engine_tile(b_base, b, 2 * (step)))                          \
+                   : "memory")
+
+#define engine_finish_half(batches, c)                                                                                         \
+  __asm__ volatile(HIDDEN "wgmma.wait_group.sync.aligned " #batches ";" : ENGINE_C16(c)::"memory")
 
 #endif

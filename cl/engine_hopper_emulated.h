@@ -102,6 +102,10 @@ static inline bool engine_all(bool yes, const engine_t *e) {
   return all != 0;
 }
 
+static inline bool engine_all_groups(bool yes, const engine_t *e) {
+  return engine_all(yes, e);
+}
+
 static inline float engine_swap(float x, int lanes, const engine_t *e) {
   e->exchange[e->item] = as_uint(x);
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -153,6 +157,17 @@ static inline void engine_load_columns(uint *x, local const uchar *columns, int 
   for (int i = 0; i < 4; i++) {
     const int row = 8 * (i & 1) + 2 * e->pair, column = 8 * (unit + i / 2) + e->row;
     x[i] = engine_bits(columns + offset, row, column) | engine_bits(columns + offset, row + 1, column) << 16;
+  }
+}
+
+static inline void engine_store_columns(local uchar *columns, int offset, int unit, const uint *x, const engine_t *e) {
+  for (int i = 0; i < 4; i++) {
+    const int row = 8 * (i & 1) + 2 * e->pair, column = 8 * (unit + i / 2) + e->row;
+    for (int half_of = 0; half_of < 2; half_of++) {
+      const int at = row + half_of;
+      *(local ushort *)(columns + offset + at * 128 + ((column / 8 ^ (at & 7)) << 4) + 2 * (column & 7)) =
+          (ushort)(x[i] >> 16 * half_of);
+    }
   }
 }
 
@@ -300,5 +315,34 @@ static inline void engine_group_multiply_tiles(float *c, local const uchar *a_ba
     c[q] = sum;
   }
 }
+
+static inline void engine_group_multiply_turned(float *c, local const uchar *a_base, int first, local const uchar *b_base,
+                                                int second, int step, int more, const engine_t *e) {
+  local const uchar *a = a_base + first, *b = b_base + second;
+  for (int q = 0; q < 32; q++) {
+    const int row = 16 * e->warp + e->row + 8 * (q / 2 & 1), column = 8 * (q / 4) + 2 * e->pair + (q & 1);
+    float sum = more ? c[q] : 0.0f;
+    for (int i = 16 * step; i < 16 * step + 16; i++) sum += engine_element(a, i, row) * engine_element(b, column, i);
+    c[q] = sum;
+  }
+}
+
+static inline float engine_cut_element(local const uchar *tile, int row, int column) {
+  const uint x = *(local const uint *)(tile + row * 128 + ((column / 4 ^ (row & 7)) << 4) + 4 * (column & 3));
+  return as_float(x & 0xffffe000u);
+}
+
+static inline void engine_group_multiply_half(float *c, local const uchar *a_base, int first, local const uchar *b_base,
+                                              int second, int step, int more, const engine_t *e) {
+  local const uchar *a = a_base + first, *b = b_base + second;
+  for (int q = 0; q < 16; q++) {
+    const int row = 16 * e->warp + e->row + 8 * (q / 2 & 1), column = 8 * (q / 4) + 2 * e->pair + (q & 1);
+    float sum = more ? c[q] : 0.0f;
+    for (int i = 8 * step; i < 8 * step + 8; i++) sum += engine_cut_element(a, row, i) * engine_cut_element(b, column, i);
+    c[q] = sum;
+  }
+}
+
+#define engine_finish_half(batches, c)
 
 #endif
