@@ -305,7 +305,7 @@ FAULTS += [
     ("decays of a segment stored in each other's rows", "chunk_group_state", "row[key_of(p, h)] = D[h];",
      "row[key_of(p, h ^ 1)] = D[h];", "chunk_forward", GROUPS_SEGMENTS),
     ("state of a segment lost from chunk to chunk", "chunk_group_sums", "decay_state(&x->state, D);",
-     "decay_state(&x->state, (const float[2]){0.0f, 0.0f});", "chunk_forward", GROUPS_SEGMENTS),
+     "const float none[2] = {0.0f, 0.0f};\n  decay_state(&x->state, none);", "chunk_forward", GROUPS_SEGMENTS),
     ("decays of segments lost between launches of groups", "chunk_group_states", "decay_row, p, active && first_step > 0);",
      "decay_row, p, false);",
      "chunk_forward", GROUPS_SEGMENTS),
@@ -409,7 +409,8 @@ FAULTS += [
     ("joined units without decays", "chunk_group_state", "fma(D[q / 2 & 1], x->at", "fma(1.0f, x->at", "chunk_forward", GROUPS_JOINED),
     ("joined units decayed by the first head", "chunk_group_state", "(i * p->heads + p->head) * KEY_DIM", "(i * p->heads) * KEY_DIM",
      "chunk_forward", GROUPS_JOINED),
-    ("rows of segments for one chunk too few", "chunk_group_tiles", "#define STAGES 4", "#define STAGES 1", "chunk_forward", GROUPS_SEGMENTS),
+    ("rows of segments for one chunk too few", "chunk_group_tiles", "#define STAGES 4", "#define STAGES 1", "chunk_forward",
+     GROUPS_SEGMENTS + " memory=host"),
     # the rest of a unit
     ("r of the rest not copied", *rest_left_out("R", "tiles->base + AT_R")),
     ("k of the rest not copied", *rest_left_out("K", "tiles->base + offset_of(n, ROWS_K)")),
