@@ -266,13 +266,13 @@ gcc_faults() {
   suite_of "$planted" "$none" "gcc: planted faults" gcc
 }
 
-# Intel's compiler is the fastest: it builds 51 programs of each kernel, PoCL 10, rusticl, which is the slowest, 4 unless there is time.
+# Intel's compiler is the fastest: it builds 51 programs of each kernel, PoCL 5, rusticl, which is the slowest, 4 unless there is time.
 gcc_operations() {
   use gcc "$1"
   case $level:$1 in
   full:* | *:intel) suite_of "$operations" "$none" "gcc: operations on $1" gcc --setup kept ;;
   *:rusticl) quick_conformance gcc "$1" 1/3 ;;
-  *) quick_conformance gcc "$1" 1/1 ;;
+  *) quick_conformance gcc "$1" 1/2 ;;
   esac
 }
 
