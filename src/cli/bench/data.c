@@ -122,10 +122,8 @@ void bench_data_copy(const bench_data *data, rwkv6_tensor_id id, int64_t set, in
 
 int64_t bench_data_place(const bench_data *data, rwkv6_tensor_id id, int64_t row, int64_t head) {
   const rwkv6_problem *problem = &data->problem;
-  const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
-  if (stride) return row * stride->token + head * stride->head;
-  const bool state = rwkv6_tensor_table[id].shape == RWKV6_SHAPE_STATE;
-  return (row * problem->heads + head) * rwkv6_tensor_channels(problem, id) * (state ? problem->key_dim : 1);
+  const int64_t each = rwkv6_tensor_table[id].shape == RWKV6_SHAPE_STATE ? problem->key_dim : 1;
+  return conform_row_offset(problem, id, (row * problem->heads + head) * each);
 }
 
 uint64_t bench_data_bytes(const bench_data *data, rwkv6_tensor_id id) {
