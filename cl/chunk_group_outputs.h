@@ -31,7 +31,6 @@ chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, l
   const int all = active ? (int)(end - first_step) : 0;
   p->whole = aligned(r, r_at, BYTES) && aligned(k, k_at, BYTES) && aligned(v, v_at, BYTES) && aligned(w, w_at, W_BYTES) &&
              aligned(o, o_at, BYTES);
-  p->numbers = p->heads > 0 ? 32 : 0; /* there are heads */
   begin_walk(&x->walkers, WALK_R, tiles, r, r_at, BYTES, p, first_step, 64 * p->part);
   begin_walk(&x->walkers, WALK_K, tiles, k, k_at, BYTES, p, first_step, 64 * p->part);
   begin_walk(&x->walkers, WALK_W, tiles, w, w_at, W_BYTES, p, first_step, 64 * p->part);

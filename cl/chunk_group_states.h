@@ -25,7 +25,6 @@ chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, la
   const bool active = (first_step == 0 || first_step < p->unit.length) && !ends_sequence;
   const int all = active ? (int)(end - first_step) : 0;
   p->whole = aligned(k, k_at, BYTES) && aligned(v, v_at, BYTES) && aligned(w, w_at, W_BYTES);
-  p->numbers = p->heads > 0 ? 32 : 0; /* there are heads */
   begin_walk(&x->walkers, WALK_K, tiles, k, k_at, BYTES, p, first_step, 64 * p->part);
   begin_walk(&x->walkers, WALK_W, tiles, w, w_at, W_BYTES, p, first_step, 64 * p->part);
   begin_walk(&x->walkers, WALK_V, tiles, v, v_at, BYTES, p, first_step, COLUMNS * p->tile + 64 * p->part);
