@@ -228,18 +228,26 @@ def measure(row):
     return result
 
 
+def outcome_text(answer):
+    """For who looks on: a run that is ended early has told what it measured."""
+    if "error" in answer:
+        return answer["error"]
+    graph = "%.4f ms" % (1e3 * answer["graph"]["median"]) if answer["graph"] else "none"
+    return "%.4f ms, in a graph: %s, errors: %s" % (1e3 * answer["eager"]["median"], graph, answer["errors"])
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         rows = json.load(file)
     answers = []
     for i, row in enumerate(rows):
-        print("fla: row %d of %d: %s" % (i + 1, len(rows), row), file=sys.stderr, flush=True)
         try:
             if time.time() > float(sys.argv[3]):
                 raise TimeoutError("the time was up")
             answers.append(measure(row))
         except Exception as failure:  # out of memory among them; the other rows go on
             answers.append({"error": describe(failure)})
+        print("fla: row %d of %d: %s: %s" % (i + 1, len(rows), row, outcome_text(answers[-1])), file=sys.stderr, flush=True)
         gc.collect()
         torch.cuda.empty_cache()
     versions = {name: importlib.metadata.version(name) for name in ("fla-core", "torch", "triton")}

@@ -56,8 +56,8 @@ def make_rows(dtype, dim, operation):
     first = shapes[0]
     rows = [make_row(*shape, dim, dtype) for shape in shapes]
     rows += [make_row(*first, dim, dtype, distribution=kind) for kind in ("strong", "spikes", "resets")]
-    rows.append(make_row(*first, dim, dtype, ragged=True))
     rows += [make_row(n, 1, heads, dim, dtype, mode="recurrent", states=True) for n in (1, 8, 64, 256)]
+    rows.append(make_row(*first, dim, dtype, ragged=True))
     rows += [make_row(1, length, heads, dim, dtype, curve=True) for length in (128, 512, 2048, 8192, 32768, 131072, 524288)]
     rows.append(make_row(*first, dim, dtype, mode="recurrent"))
     if operation == "both":
