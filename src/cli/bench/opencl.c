@@ -20,6 +20,8 @@
 #define BURST 0.01
 #define REST 0.05
 
+#define LARGEST_FILL ((size_t)1 << 30) /* bytes */
+
 typedef struct opencl_state {
   const rwkv6_cl_functions *cl;
   cl_command_queue profiling, plain;
@@ -75,11 +77,16 @@ static rwkv6_status make_buffer(bench_run *run, uint64_t bytes, cl_mem *buffer, 
   return rwkv6_cl_fail(error, code, "clCreateBuffer");
 }
 
-/* All bits set is a NaN in every storage type. */
+/* All bits set is a NaN in every storage type. In parts, as NVIDIA's driver does not come back from filling 8 GiB at once. */
 static cl_int poison(const bench_run *run, cl_mem buffer, size_t bytes) {
   const opencl_state *state = run->state;
   const cl_uint pattern = ~(cl_uint)0;
-  return state->cl->EnqueueFillBuffer(state->plain, buffer, &pattern, sizeof pattern, 0, bytes, 0, NULL, NULL);
+  cl_int code = CL_SUCCESS;
+  for (size_t at = 0, part; at < bytes && code == CL_SUCCESS; at += part) {
+    part = bytes - at < LARGEST_FILL ? bytes - at : LARGEST_FILL;
+    code = state->cl->EnqueueFillBuffer(state->plain, buffer, &pattern, sizeof pattern, at, part, 0, NULL, NULL);
+  }
+  return code;
 }
 
 /* Copies of pieces of the pool, on the device. */
