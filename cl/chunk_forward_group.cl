@@ -19,9 +19,14 @@
  * with decays c since the beginning of the chunk, and those until its end in k^.
  *
  * r~, k / c and S are in tf32 where outputs are made of them; for S itself k / c, and for o also A, are sums of two numbers in
- * bf16, upper and lower. v is one number.
+ * bf16, upper and lower. v is one number, and so is A if RELAXED is defined (RWKV6_PRECISION_RELAXED).
  */
 #define OUTPUTS
+#ifdef RELAXED
+#define A_NUMBERS 1
+#else
+#define A_NUMBERS 2
+#endif
 #include "chunk_group_exact.h"
 #include "chunk_group_mask.h"
 #include "chunk_group_shown.h"
@@ -62,8 +67,18 @@ static inline void multiply_state(float out[PARTS][32], const tokens_t *r, const
   engine_close();
 }
 
+/* Octet n, in accumulators' order, as one number each; there is nothing in `lower`. */
+static inline void round_octet(split_t *x, const float c[4], int n) {
+  UNROLL for (int h = 0; h < 2; h++) x->upper[h][n] = engine_pack_bf16(c[2 * h], c[2 * h + 1]);
+}
+
 static inline void split_pairs(split_t *parts, const float A[32]) {
-  UNROLL for (int i = 0; i < 8; i++) split_octet(parts, A + 4 * i, i);
+  UNROLL for (int i = 0; i < 8; i++) {
+    if (A_NUMBERS > 1)
+      split_octet(parts, A + 4 * i, i);
+    else
+      round_octet(parts, A + 4 * i, i);
+  }
 }
 
 /* out += A v */
@@ -72,10 +87,10 @@ static inline void multiply_values(float out[PARTS][32], const split_t *A, const
   UNROLL for (int step = 0; step < 4; step++) {
     uint x[4], y[4];
     operand_of(x, A->upper, step);
-    operand_of(y, A->lower, step);
+    if (A_NUMBERS > 1) operand_of(y, A->lower, step);
     UNROLL for (int j = 0; j < PARTS; j++) {
       engine_group_multiply(out[j], x, tiles->all, offset_of_values(n, j), step, 1, &p->engine);
-      engine_group_multiply(out[j], y, tiles->all, offset_of_values(n, j), step, 1, &p->engine);
+      if (A_NUMBERS > 1) engine_group_multiply(out[j], y, tiles->all, offset_of_values(n, j), step, 1, &p->engine);
     }
   }
   engine_close();

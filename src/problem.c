@@ -67,7 +67,7 @@ static rwkv6_status check_pool(const rwkv6_problem *p, rwkv6_operation operation
 static rwkv6_status check_choices(const rwkv6_problem *p, rwkv6_operation operation, rwkv6_error *error) {
   const uint32_t known = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE | RWKV6_STATE_POOL;
   const uint32_t checks = RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS;
-  const int dtype = (int)p->dtype, w_dtype = (int)p->w_dtype, decay = (int)p->decay;
+  const int dtype = (int)p->dtype, w_dtype = (int)p->w_dtype, decay = (int)p->decay, precision = (int)p->precision;
   if (dtype < 0 || dtype > 2) return out_of_range("dtype", dtype, "RWKV6_FP32 (0), RWKV6_FP16 (1), RWKV6_BF16 (2)", error);
   if (w_dtype != dtype && w_dtype != RWKV6_FP32)
     return out_of_range("w_dtype", w_dtype, "the value of problem.dtype, or RWKV6_FP32 (0)", error);
@@ -77,6 +77,8 @@ static rwkv6_status check_choices(const rwkv6_problem *p, rwkv6_operation operat
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT,
                       "problem.decay is RWKV6_DECAY_FACTOR (2), which is forward only; backward takes RWKV6_DECAY_LOG (0) or "
                       "RWKV6_DECAY_RAW (1)");
+  if (precision < 0 || precision > 1)
+    return out_of_range("precision", precision, "RWKV6_PRECISION_FULL (0), RWKV6_PRECISION_RELAXED (1)", error);
   if (!isfinite(p->scale))
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.scale is %g; allowed: a finite number", p->scale);
   if (p->optional & ~known)

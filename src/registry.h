@@ -11,7 +11,8 @@ typedef enum rwkv6_arithmetic {
   RWKV6_ARITHMETIC_FP32, /* products and sums in fp32 */
   RWKV6_ARITHMETIC_TF32, /* operands of matrix units with 11 bits of mantissa, two of them each for fp32 storage; sums in fp32
                           */
-  RWKV6_ARITHMETIC_PAIRS /* the same for 16-bit storage; for fp32 storage all operands, v too, are two numbers in bf16 each */
+  RWKV6_ARITHMETIC_PAIRS /* the same for 16-bit storage, and A of o in bf16 where a problem all in bf16 has
+                            RWKV6_PRECISION_RELAXED; for fp32 storage all operands, v too, are two numbers in bf16 each */
 } rwkv6_arithmetic;
 
 typedef struct rwkv6_variant {

@@ -274,6 +274,15 @@ typedef enum rwkv6_decay {
   RWKV6_DECAY_FACTOR = 2 /**< factor = w, in [0, 1]; forward only */
 } rwkv6_decay;
 
+/** How far off outputs in 16 bits may be (docs/numerics.md, "Relaxed precision"). */
+typedef enum rwkv6_precision {
+  RWKV6_PRECISION_FULL = 0,   /**< whatever a kernel rounds on the way is finer than the storage: o in bf16 is off by 1.7e-3, of
+                                   which rounding the exact answer is 1.66e-3 */
+  RWKV6_PRECISION_RELAXED = 1 /**< a kernel that is faster for it may round one operand of the last product of o to bf16 where
+                                   all of the problem is in bf16: o is off by up to 2.4e-3. States and gradients are as with
+                                   full, and so is all else: today variant hopper (6 to 8 % faster) makes use of it */
+} rwkv6_precision;
+
 /**
  * Distance in elements from one token to the next and from one head to the next. Channels are always contiguous. 0 means
  * packed: head = channels, token = heads * channels. Rows of different (token, head) must not overlap. Not negative.
@@ -334,20 +343,22 @@ typedef struct rwkv6_problem {
   uint32_t optional;         /**< RWKV6_INITIAL_STATE | ...; default 0 */
   uint32_t checks;           /**< RWKV6_CHECK_VALUES | RWKV6_CHECK_SLOTS; default 0 */
   rwkv6_stride r, k, v, w, o, do_, dr, dk, dv, dw; /**< default 0: packed */
-  int64_t chunk_length;   /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
-                               portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
-                               then refused with the limit, and auto takes recurrent mode */
-  int64_t segment_length; /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
-                               0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
-                               2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
-  int64_t pool_slots;     /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
+  int64_t chunk_length;      /**< tokens per chunk in chunk mode, 0 to 4096; 0: automatic. The CPU path takes all of them, the
+                                  portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
+                                  then refused with the limit, and auto takes recurrent mode */
+  int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
+                                  0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
+                                  2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
+  int64_t pool_slots;        /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
+  rwkv6_precision precision; /**< default full */
 } rwkv6_problem;
 
 #define RWKV6_MAX_DIM 256
 #define RWKV6_MAX_CHUNK_LENGTH 4096
 
 /**
- * Safe defaults: equal lengths, fp32, log decay, forward in time, scale key_dim^(-1/2), no optional tensors, packed strides.
+ * Safe defaults: equal lengths, fp32, log decay, forward in time, scale key_dim^(-1/2), no optional tensors, packed strides,
+ * full precision.
  * Nothing is checked here: making a plan does.
  *
  * @param problem receives the defaults; NULL is ignored

@@ -16,6 +16,7 @@ enum {
   OPTION_DEVICE,
   OPTION_MODE,
   OPTION_DTYPE,
+  OPTION_PRECISION,
   OPTION_NO_BACKWARD,
   OPTION_JSON,
   OPTION_VERBOSE,
@@ -29,6 +30,7 @@ static const struct option run_options[] = {{"out", required_argument, NULL, OPT
                                             {"device", required_argument, NULL, OPTION_DEVICE},
                                             {"mode", required_argument, NULL, OPTION_MODE},
                                             {"dtype", required_argument, NULL, OPTION_DTYPE},
+                                            {"precision", required_argument, NULL, OPTION_PRECISION},
                                             {"no-backward", no_argument, NULL, OPTION_NO_BACKWARD},
                                             {"json", no_argument, NULL, OPTION_JSON},
                                             {"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -58,6 +60,10 @@ static cli_exit set_dtype(const char *command, const char *text, cli_options *op
   return options->has_dtype ? CLI_EXIT_OK : usage(command, "--dtype must be fp32, fp16 or bf16, not", text);
 }
 
+static cli_exit set_precision(const char *command, const char *text, rwkv6_precision *precision) {
+  return cli_precision_parse(text, precision) ? CLI_EXIT_OK : usage(command, "--precision must be full or relaxed, not", text);
+}
+
 /* An empty name would silently mean the default device. */
 static cli_exit set_device(const char *command, const char *text, cli_options *options) {
   options->device = text;
@@ -76,6 +82,7 @@ static cli_exit apply(int option, char **argv, cli_options *options) {
   case OPTION_DEVICE: return set_device(argv[0], optarg, options);
   case OPTION_MODE: return set_mode(argv[0], optarg, &options->mode);
   case OPTION_DTYPE: return set_dtype(argv[0], optarg, options);
+  case OPTION_PRECISION: return set_precision(argv[0], optarg, &options->precision);
   case OPTION_NO_BACKWARD: options->forward_only = true; return CLI_EXIT_OK;
   case OPTION_JSON: options->json = true; return CLI_EXIT_OK;
   case OPTION_VERBOSE: options->verbose = true; return CLI_EXIT_OK;

@@ -15,6 +15,7 @@ typedef struct cli_options {
   bool has_dtype;
   rwkv6_dtype dtype; /* if has_dtype */
   rwkv6_mode mode;
+  rwkv6_precision precision;
   const char *device; /* NULL: not given */
   const char *out;
   const char **cases; /* [case_count], the array is owned, its texts are argv's */

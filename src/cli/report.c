@@ -52,7 +52,8 @@ static void add_case(cli_report *report, const cli_case_result *result) {
   for (int id = 0; id < RWKV6_TENSOR_COUNT; ++id) add_tensor(json, tensors, (rwkv6_tensor_id)id, &result->tensor[id]);
 }
 
-void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, const char *out) {
+void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, rwkv6_precision precision,
+                      const char *out) {
   cli_progress_clear();
   if (!report->as_json) {
     printf("device %s: %s\n", device->id, device->name);
@@ -64,6 +65,7 @@ void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6
   cli_json_string(json, json->root, "version", rwkv6_version());
   cli_json_device(json, cli_json_object(json, json->root, "device"), device);
   cli_json_string(json, json->root, "mode", cli_mode_name(mode));
+  cli_json_string(json, json->root, "precision", cli_precision_name(precision));
   cli_json_string(json, json->root, "out", out);
   report->cases = cli_json_array(json, json->root, "cases");
 }

@@ -100,6 +100,7 @@ static rwkv6_status prepare_case(const session *now, const char *folder, cli_cas
   if (!status) status = cli_output_check(now->options->out, loaded->name, folder, error);
   if (now->options->has_dtype) cli_case_set_dtype(loaded, now->options->dtype);
   if (now->options->forward_only) loaded->backward = false;
+  loaded->problem.precision = now->options->precision;
   return status;
 }
 
@@ -180,7 +181,7 @@ static cli_exit run_all(session *now, const rwkv6_device_info *info) {
   cli_exit worst = CLI_EXIT_OK;
   now->report.as_json = options->json;
   now->report.device = info->id;
-  cli_report_begin(&now->report, info, options->mode, options->out);
+  cli_report_begin(&now->report, info, options->mode, options->precision, options->out);
   for (size_t i = 0; i < options->case_count; ++i) {
     const cli_exit outcome = run_case(now, i);
     if (outcome > worst) worst = outcome;

@@ -61,3 +61,21 @@ const char *cli_decay_name(rwkv6_decay decay) {
   }
   return "unknown";
 }
+
+const char *cli_precision_name(rwkv6_precision precision) {
+  switch (precision) {
+  case RWKV6_PRECISION_FULL: return "full";
+  case RWKV6_PRECISION_RELAXED: return "relaxed";
+  }
+  return "unknown";
+}
+
+bool cli_precision_parse(const char *text, rwkv6_precision *precision) {
+  static const rwkv6_precision all[] = {RWKV6_PRECISION_FULL, RWKV6_PRECISION_RELAXED};
+  for (int i = 0; i < 2; ++i) {
+    if (strcmp(text, cli_precision_name(all[i])) != 0) continue;
+    *precision = all[i];
+    return true;
+  }
+  return false;
+}

@@ -3,6 +3,8 @@
 #ifndef RWKV6_SRC_CLI_TEXT_H
 #define RWKV6_SRC_CLI_TEXT_H
 
+#include <stdbool.h>
+
 #include "rwkv6/rwkv6.h"
 
 #define CLI_QUOTE_SIZE 64
@@ -21,5 +23,8 @@ char *cli_copy_text(const char *text, size_t length, rwkv6_error *error);
 const char *cli_mode_name(rwkv6_mode mode);
 const char *cli_operation_name(rwkv6_operation operation);
 const char *cli_decay_name(rwkv6_decay decay);
+const char *cli_precision_name(rwkv6_precision precision);
+/* False if the text is none of the names. */
+bool cli_precision_parse(const char *text, rwkv6_precision *precision);
 
 #endif

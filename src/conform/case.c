@@ -18,6 +18,7 @@ static const char *const strides_names[] = {"packed", "padded", "fused", "heads_
 static const char *const decay_names[] = {"log", "raw", "factor", NULL};
 static const char *const memory_names[] = {"device", "host", NULL};
 static const char *const dtype_names[] = {"fp32", "fp16", "bf16", NULL};
+static const char *const precision_names[] = {"full", "relaxed", NULL};
 
 const char *conform_decay_name(rwkv6_decay decay) {
   return decay_names[decay];
@@ -38,12 +39,12 @@ conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_di
 const char *conform_case_format(const conform_case *test, char text[CONFORM_CASE_TEXT]) {
   snprintf(text, CONFORM_CASE_TEXT,
            "n=%" PRId64 " t=%" PRId64 " ragged=%d h=%" PRId64 " k=%" PRId32 " v=%" PRId32 " dtype=%s w=%s decay=%s dist=%s "
-           "strides=%s reverse=%d optional=%u scale=%.17g chunk=%" PRId64 " segment=%" PRId64 " memory=%s group=%" PRId32
-           " seed=%" PRIu64,
+           "strides=%s reverse=%d optional=%u scale=%.17g chunk=%" PRId64 " segment=%" PRId64
+           " precision=%s memory=%s group=%" PRId32 " seed=%" PRIu64,
            test->sequences, test->length, test->ragged, test->heads, test->key_dim, test->value_dim, dtype_names[test->dtype],
            dtype_names[test->w_dtype], decay_names[test->decay], distribution_names[test->distribution],
            strides_names[test->strides], test->reverse, (unsigned)test->optional, test->scale, test->chunk_length,
-           test->segment_length, memory_names[test->host], test->work_group, test->seed);
+           test->segment_length, precision_names[test->precision], memory_names[test->host], test->work_group, test->seed);
   return text;
 }
 
@@ -84,6 +85,7 @@ static const struct key {
     {"optional", NULL, 0, CONFORM_ALL_OPTIONAL, AT(optional)},
     {"chunk", NULL, 0, INT32_MAX, AT(chunk_length)},
     {"segment", NULL, -1, INT32_MAX, AT(segment_length)},
+    {"precision", precision_names, 0, 0, AT(precision)},
     {"memory", memory_names, 0, 0, AT(host)},
     {"group", NULL, 0, INT32_MAX, AT(work_group)},
 #undef AT

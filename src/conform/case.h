@@ -50,6 +50,7 @@ typedef struct conform_case {
   uint32_t optional;
   double scale; /* 0: key_dim^(-1/2) */
   int64_t chunk_length, segment_length;
+  rwkv6_precision precision;
   bool host;          /* host pointers on OpenCL devices too; else device buffers with guards and offsets of their own */
   int32_t work_group; /* largest that kernels are built for; 0: what each prefers */
   uint64_t seed;
@@ -60,7 +61,7 @@ typedef struct conform_case {
 /* One sequence, one head, fp32, log, ordinary, packed, every optional tensor, never split into segments. */
 conform_case conform_case_make(int64_t length, int32_t key_dim, int32_t value_dim);
 
-#define CONFORM_CASE_TEXT 352
+#define CONFORM_CASE_TEXT 384
 #define CONFORM_COMMAND_TEXT 704 /* with the longest of folders that are likely, a list of variants and a case */
 
 /* "n=5 t=65 ragged=1 h=2 k=33 v=60 ..." into `text`, which it returns. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conform/bars.h"
 #include "plan.h"
 #include "quirks.h"
 
@@ -81,6 +82,19 @@ static bool check_in_place(const conform_context *context, conform_message *mess
          conform_check_bits(data, context->first, -1, "in place", message);
 }
 
+/* What relaxed precision leaves alone. */
+static bool check_full(const conform_context *context, conform_message *message) {
+  conform_data *data = &context->trial->data;
+  rwkv6_problem full = data->problem;
+  const conform_call call = conform_call_all(data);
+  conform_values same = *context->first;
+  if (full.precision == RWKV6_PRECISION_FULL) return true;
+  if (conform_rounds_A(&data->resolved, context->subject->variant->arithmetic)) same.of[RWKV6_TENSOR_O] = NULL;
+  full.precision = RWKV6_PRECISION_FULL;
+  return conform_run_call(context->subject, data, &full, &call, message) && conform_check_images(data, -1, message) &&
+         conform_check_bits(data, &same, -1, "full precision", message);
+}
+
 /* As many launches as there can be: states, and sums of du, are handed on from one to the next. */
 static bool check_launches(const conform_context *context, conform_message *message) {
   rwkv6_device *device = context->subject->device;
@@ -110,12 +124,13 @@ static const struct {
     {CONFORM_CHECK_FLIP, conform_check_flip},   {CONFORM_CHECK_SEQUENCES, conform_check_sequences},
     {CONFORM_CHECK_HEADS, conform_check_heads}, {CONFORM_CHECK_DOUBLE, conform_check_double},
     {CONFORM_CHECK_SUM, conform_check_sum},     {CONFORM_CHECK_SPLIT, conform_check_split},
-    {CONFORM_CHECK_POOL, conform_check_pool},
+    {CONFORM_CHECK_POOL, conform_check_pool},   {CONFORM_CHECK_FULL, check_full},
 };
 
 unsigned conform_checks_of(const rwkv6_device_info *info, const conform_case *test) {
   static const unsigned by_seed[] = {CONFORM_CHECK_LAUNCHES | CONFORM_CHECK_SPLIT, CONFORM_CHECK_FLIP | CONFORM_CHECK_DOUBLE,
-                                     CONFORM_CHECK_SEQUENCES | CONFORM_CHECK_SUM, CONFORM_CHECK_HEADS | CONFORM_CHECK_POOL};
+                                     CONFORM_CHECK_SEQUENCES | CONFORM_CHECK_SUM,
+                                     CONFORM_CHECK_HEADS | CONFORM_CHECK_POOL | CONFORM_CHECK_FULL};
   if (rwkv6_quirk_with(info, RWKV6_QUIRK_SIMULATOR)) return 0;
   return CONFORM_CHECK_AGAIN | CONFORM_CHECK_ALONE | CONFORM_CHECK_IN_PLACE | by_seed[test->seed % 4];
 }

@@ -29,7 +29,8 @@ typedef enum conform_check_set {
   CONFORM_CHECK_SUM = 256,      /* linear: v alone and initial_state alone (backward: do and dfinal_state) add up */
   CONFORM_CHECK_SPLIT = 512,    /* a sequence in two calls is the sequence in one */
   CONFORM_CHECK_POOL = 1024,    /* states in a pool: the same bits, and nothing else touched */
-  CONFORM_CHECK_ALL = 2047
+  CONFORM_CHECK_FULL = 2048,    /* relaxed precision: the bits of full precision but where the variant makes use of it */
+  CONFORM_CHECK_ALL = 4095
 } conform_check_set;
 
 /* The checks that a case gets where not all are asked for: again and the memory checks, and some of the others by its seed;

@@ -140,7 +140,7 @@ bool conform_check_bits(const conform_data *data, const conform_values *before, 
   for (int i = 0; i < RWKV6_TENSOR_COUNT && right; i++) {
     const rwkv6_tensor_id id = (rwkv6_tensor_id)i;
     /* du is a sum over all sequences: alone it is another number */
-    if (!now.of[i] || (n >= 0 && id == RWKV6_TENSOR_DU)) continue;
+    if (!now.of[i] || !before->of[i] || (n >= 0 && id == RWKV6_TENSOR_DU)) continue;
     int64_t first = 0, last = conform_rows(&data->resolved, id), at;
     if (n >= 0) conform_sequence_rows(data, id, n, &first, &last);
     const int64_t channels = rwkv6_tensor_channels(&data->resolved, id);

@@ -37,7 +37,8 @@ bool conform_check_images(const conform_data *data, int64_t n, conform_message *
 /* All outputs within the derived tolerance. */
 bool conform_check_values(const conform_data *data, const conform_terms *terms, const conform_values *expected,
                           conform_message *message);
-/* Same bits as in `before`: rows of sequence n, or of all if n is -1. `what` names the comparison. */
+/* Same bits as in `before`, of the tensors that it has: rows of sequence n, or of all if n is -1. `what` names the comparison.
+ */
 bool conform_check_bits(const conform_data *data, const conform_values *before, int64_t n, const char *what,
                         conform_message *message);
 

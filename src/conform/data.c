@@ -80,6 +80,7 @@ void conform_data_set_problem(conform_data *data) {
   if (test->scale != 0) problem->scale = test->scale;
   problem->chunk_length = test->chunk_length;
   problem->segment_length = test->segment_length;
+  problem->precision = test->precision;
   data->resolved = *problem;
   conform_set_strides(&data->resolved, test->strides);
   if (test->strides != CONFORM_PACKED) conform_set_strides(problem, test->strides);

@@ -139,6 +139,7 @@ enum {
   SCALE = OPTIONAL + 4,
   HOST,
   SEGMENT,
+  PRECISION,
   FIELDS
 };
 
@@ -168,6 +169,7 @@ static conform_case case_of(const conform_specialization *specialization, const 
   test.scale = scales[level[SCALE]];
   test.host = level[HOST];
   test.segment_length = segments[level[SEGMENT]];
+  test.precision = (rwkv6_precision)level[PRECISION];
   return test;
 }
 
@@ -226,7 +228,8 @@ static covering_plan plan_of(const blocks *made, size_t count, conform_extent ex
       .fields = FIELDS,
       .fixed = FIXED,
       .levels =
-          {made->keys, made->values, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2, 2, 2, 2, 2, 3, 2, 4},
+          {made->keys, made->values, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2, 2, 2, 2, 2, 3, 2, 4,
+           2},
       .blocks = made->row,
       .block_count = count,
       .least = extent == CONFORM_QUICK ? 0 : 4,

@@ -24,6 +24,9 @@
  */
 #define BF16_PAIRS_ERROR (0x1p7 * 1.4142136)
 
+/* One rounding of an operand to bf16: up to 2^-8 of it, over sqrt(3). */
+#define BF16_ERROR (0x1p16 / 1.7320508)
+
 /* Roundings outside of the sums: products, scale, u, the last store. */
 #define FIXED_ROUNDINGS 4.0
 
@@ -126,6 +129,8 @@ static double rounded_operands(rwkv6_tensor_id id) {
 static double operand_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
   const double rounded = rounded_operands(id);
   if (terms->arithmetic == RWKV6_ARITHMETIC_FP32) return 0;
+  if (id == RWKV6_TENSOR_O && conform_rounds_A(&data->resolved, terms->arithmetic))
+    return hypot(sqrt(rounded) * TF32_ERROR, BF16_ERROR);
   if (data->resolved.dtype != RWKV6_FP32) return sqrt(rounded) * TF32_ERROR;
   if (terms->arithmetic == RWKV6_ARITHMETIC_TF32) return sqrt(rounded) * TF32_PAIR_ERROR;
   return sqrt(id == RWKV6_TENSOR_FINAL_STATE ? 1 : 2) * BF16_PAIRS_ERROR; /* o: r~ S, or A v, of what has one already */

@@ -75,6 +75,7 @@ expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype fp8
 for type in "bf16," bf16,w= bf16,fp32 w=fp32 bf16,w=fp32,w=fp32 bfloat16,w=fp32; do
   expect 2 "--dtype must be" --shape 1,1,1,1,1 --dtype "$type"
 done
+expect 2 "--precision must be full or relaxed" --shape 1,1,1,1,1 --precision fast
 expect 2 "w is stored as r is or in fp32" --shape 1,1,1,1,1 --dtype fp16,w=bf16
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,
 expect 2 "--decay must be" --shape 1,1,1,1,1 --decay strong,cooked
@@ -133,6 +134,11 @@ expect 0 "| recurrent forward | 1,5,1,4,4 | bf16, w in fp32, ordinary |" --devic
 expect 0 "| recurrent forward | 1,5,1,4,4 | bf16, ordinary |" --device cpu --shape 1,5,1,4,4 --dtype bf16,w=bf16
 expect 0 "24 refused" --device cpu --suite short --variant none --dtype bf16,w=fp32
 check "a row of a suite" grep -qF "| chunk forward | 8,4096,32,64,64,ragged | bf16, w in fp32, ordinary |" "$work/stdout"
+expect 0 "| recurrent forward | 1,5,1,4,4 | bf16, relaxed, ordinary |" --device cpu --shape 1,5,1,4,4 --precision relaxed
+expect 0 "| bf16, w in fp32, relaxed, ordinary |" --device cpu --suite short --variant none --dtype bf16,w=fp32 --precision relaxed
+expect 0 "" --device cpu --shape 4,30,2,9,6 --operation forward --precision relaxed --json
+check "JSON of relaxed precision" json 1
+check "relaxed in JSON" grep -q '"precision":[[:space:]]*"relaxed"' "$work/stdout"
 for kind in weak spikes ordinary; do
   expect 0 "1 passed, 0 wrong" --device cpu --shape 1,40,2,8,8 --operation forward --decay "$kind"
 done

@@ -98,6 +98,7 @@ expect 2 "a value is missing after \"--out\"" run "$golden/single_step" --out
 expect 2 "--out DIR is needed" run "$golden/single_step"
 expect 2 "at least one CASE" run --out "$work/x"
 expect 2 "--mode must be recurrent, chunk or auto, not \"fast\"" run "$golden/single_step" --out "$work/x" --mode fast
+expect 2 "--precision must be full or relaxed, not \"half\"" run "$golden/single_step" --out "$work/x" --precision half
 expect 2 "--dtype must be fp32, fp16 or bf16, not \"fp8\"" run "$golden/single_step" --out "$work/x" --dtype fp8
 expect 2 "--device needs a name" run "$golden/single_step" --out "$work/x" --device=
 expect 2 "takes no argument" devices cpu
@@ -157,6 +158,8 @@ run_one() {
 
 run_one 0 " double " --dtype bf16
 run_one 0 " double " --dtype fp16
+run_one 0 " double " --dtype bf16 --precision relaxed
+run_one 0 '"precision":' --precision full --json
 run_one 0 " case " --dtype fp32
 run_one 0 '"passed":' --dtype bf16 --json --no-backward
 expect 0 " double " run "$golden/bf16_ragged_reset" --device "$device" --mode "$first_mode" --dtype fp16 --out "$work/w"

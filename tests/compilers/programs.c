@@ -43,14 +43,18 @@ static const struct specialization {
   int32_t key_dim, value_dim;
   rwkv6_dtype dtype, w_dtype;
   rwkv6_decay decay;
+  rwkv6_precision precision;
 } specializations[] = {
-    {64, 64, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG},
-    {64, 64, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_RAW},
-    {64, 128, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG},
-    {64, 64, RWKV6_BF16, RWKV6_FP32, RWKV6_DECAY_LOG},
-    {64, 64, RWKV6_FP32, RWKV6_FP32, RWKV6_DECAY_LOG},
-    {128, 128, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG},
-    {33, 100, RWKV6_FP16, RWKV6_FP32, RWKV6_DECAY_RAW},
+    {64, 64, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG, RWKV6_PRECISION_FULL},
+    {64, 64, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_RAW, RWKV6_PRECISION_FULL},
+    {64, 128, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG, RWKV6_PRECISION_FULL},
+    {64, 64, RWKV6_BF16, RWKV6_FP32, RWKV6_DECAY_LOG, RWKV6_PRECISION_FULL},
+    {64, 64, RWKV6_FP32, RWKV6_FP32, RWKV6_DECAY_LOG, RWKV6_PRECISION_FULL},
+    {128, 128, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG, RWKV6_PRECISION_FULL},
+    {33, 100, RWKV6_FP16, RWKV6_FP32, RWKV6_DECAY_RAW, RWKV6_PRECISION_FULL},
+    /* after the same with full precision, whose programs most variants take */
+    {64, 64, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG, RWKV6_PRECISION_RELAXED},
+    {128, 128, RWKV6_BF16, RWKV6_BF16, RWKV6_DECAY_LOG, RWKV6_PRECISION_RELAXED},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -71,8 +75,8 @@ static bool write_new(const char *folder, size_t begin, const rwkv6_variant *var
   const size_t end = pretend_programs(&programs);
   for (size_t i = begin; i < end; i++) {
     if (!write_source(folder, i, programs[i]->source)) return false;
-    printf("%03zu\t%s\t%dx%d-%s-%s-%s\t", i, variant->name, s->key_dim, s->value_dim, rwkv6_dtype_name(s->dtype),
-           rwkv6_dtype_name(s->w_dtype), forms[s->decay]);
+    printf("%03zu\t%s\t%dx%d-%s-%s-%s%s\t", i, variant->name, s->key_dim, s->value_dim, rwkv6_dtype_name(s->dtype),
+           rwkv6_dtype_name(s->w_dtype), forms[s->decay], s->precision == RWKV6_PRECISION_FULL ? "" : "-relaxed");
     for (int kernel = 0; kernel < programs[i]->count; kernel++) printf("%s%s", kernel ? "," : "", programs[i]->kernels[kernel]);
     printf("\t%s\n", programs[i]->options);
   }
@@ -97,6 +101,7 @@ static bool list_operation(rwkv6_device *device, const char *folder, rwkv6_opera
   problem.dtype = s->dtype;
   problem.w_dtype = s->w_dtype;
   problem.decay = s->decay;
+  problem.precision = s->precision;
   problem.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE | RWKV6_DFINAL_STATE | RWKV6_DINITIAL_STATE;
   if (rwkv6_problem_resolve(&problem, operation, &resolved, &error)) return false;
   rwkv6_variant_info infos[RWKV6_MAX_VARIANTS];

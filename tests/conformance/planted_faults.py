@@ -224,6 +224,7 @@ EXACT = GROUPS + "dist=strong"
 BY_TURNS = "n=2 t=300 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare seed=7"
 ALIGNED = QUOTIENTS + " memory=host"
 RAW_LOGS = GROUPS + "decay=raw dist=ordinary"
+RELAXED = QUOTIENTS + " precision=relaxed"
 GROUPS_SEGMENTS = "n=1 t=300 h=1 k=64 v=64 dtype=bf16 w=bf16 dist=slow segment=128 seed=7"
 GROUPS_JOINED = GROUPS_SEGMENTS.replace("h=1", "h=2") + " optional=1"
 GROUPS_LAUNCHES = "n=1 t=520 h=1 k=64 v=64 dtype=bf16 w=bf16 dist=slow seed=7"
@@ -242,6 +243,10 @@ FAULTS += [
      "chunk_forward", QUOTIENTS),
     ("lower part of keys dropped", "chunk_group_shown",
      "engine_group_multiply_tiles(x->at[j], tiles->base, lower, tiles->all, v, step, 1, &p->engine);", "", "chunk_forward", QUOTIENTS),
+    ("lower part of pairs dropped", "chunk_forward_group",
+     "if (A_NUMBERS > 1) engine_group_multiply(", "if (false) engine_group_multiply(", "chunk_forward", QUOTIENTS),
+    ("relaxed pairs cut off", "chunk_forward_group", "x->upper[h][n] = engine_pack_bf16(", "x->upper[h][n] = engine_pack_upper(",
+     "chunk_forward", RELAXED),
     ("tail of a group's outputs not cut", "chunk_forward_group", "< count) *number =", "<= count) *number =", "chunk_forward", QUOTIENTS),
     ("tail of a group's aligned outputs not cut", "chunk_forward_group", "if (first_token(p) + 4 * i < count) *",
      "if (first_token(p) + 4 * i <= count) *", "chunk_forward", ALIGNED),

@@ -52,6 +52,7 @@ static void fill_problem(fuzz_input *input, rwkv6_problem *problem, const int64_
     rwkv6_stride *place = (rwkv6_stride *)rwkv6_tensor_stride(problem, (rwkv6_tensor_id)id);
     if (place) *place = stride(input);
   }
+  problem->precision = (rwkv6_precision)(fuzz_take(input, 1) % 3);
   if (problem->sequences >= 1 && problem->sequences < 24 && fuzz_take(input, 1) % 2) problem->cu_seqlens = cu_seqlens;
 }
 

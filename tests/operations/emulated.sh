@@ -35,6 +35,7 @@ few() {
   # Products of 128 work-items, of one group of them and of two, and where not all is bf16.
   check chunk_forward "t=192 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=slow reverse=1 segment=64 seed=7" emulated,emulated_hopper
   check chunk_forward "t=260 k=128 v=256 dtype=bf16 w=bf16 decay=raw dist=rare reverse=1 strides=padded seed=3" emulated_hopper
+  check chunk_forward "t=260 n=2 h=2 k=64 v=64 dtype=bf16 w=bf16 dist=rare precision=relaxed seed=7" emulated_hopper
   check chunk_forward "t=320 n=2 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=slow reverse=1 segment=64 seed=7" emulated_hopper
   check chunk_backward "t=520 n=2 k=32 v=32 dtype=bf16 w=bf16 dist=slow optional=15 strides=fused segment=256"
 }
@@ -53,6 +54,7 @@ more() {
   # Two groups of them: by turns, aligned and a rest; segments and launches.
   check chunk_forward "t=200 n=3 ragged=1 k=128 v=128 dtype=bf16 w=bf16 dist=rare memory=host optional=15 seed=3" emulated_hopper
   check chunk_forward "t=2100 k=128 v=128 dtype=bf16 w=bf16 dist=slow segment=1024 seed=7" emulated_hopper
+  check chunk_forward "t=200 n=3 ragged=1 k=128 v=128 dtype=bf16 w=bf16 optional=15 precision=relaxed seed=7" emulated_hopper
   # Where not all is bf16: with quotients and without, by turns; mixed types, two tiles; rows of 16 bits beside sums in fp32.
   check chunk_forward "t=200 n=3 ragged=1 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=spikes optional=15 seed=7" emulated_hopper
   check chunk_forward "t=300 n=2 h=2 k=64 v=64 dtype=fp32 w=fp32 dist=rare memory=host optional=15 seed=7" emulated_hopper

@@ -29,12 +29,13 @@ enum {
   SCALE,
   HOST,
   SEGMENT,
+  PRECISION,
   FIELDS
 };
 
-static const char *const names[FIELDS] = {"K",     "V",          "dtype", "w",      "decay", "chunk",   "group",
-                                          "dist",  "t",          "n",     "ragged", "h",     "strides", "reverse",
-                                          "first", "last state", "dlast", "dfirst", "scale", "memory",  "segment"};
+static const char *const names[FIELDS] = {"K",     "V",      "dtype",  "w",      "decay",   "chunk",    "group", "dist",
+                                          "t",     "n",      "ragged", "h",      "strides", "reverse",  "first", "last state",
+                                          "dlast", "dfirst", "scale",  "memory", "segment", "precision"};
 
 #define LONG_LENGTH 600
 
@@ -60,7 +61,8 @@ static void read_fields(const conform_case *t, int fields[FIELDS]) {
                             (t->optional & RWKV6_DINITIAL_STATE) != 0,
                             (int)(100 * t->scale),
                             t->host,
-                            (int)t->segment_length};
+                            (int)t->segment_length,
+                            (int)t->precision};
   memcpy(fields, read, sizeof read);
 }
 
@@ -116,15 +118,15 @@ static void check_pairs(conform_extent extent, uint64_t seed, const int wanted[F
 
 static void test_quick(void **state) {
   (void)state;
-  static const int wanted[FIELDS] = {3, 3, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2,
-                                     2, 2, 2, 2, 3, 2, 4};
+  static const int wanted[FIELDS] = {3, 3, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2, 2,
+                                     2, 2, 2, 3, 2, 4, 2};
   for (uint64_t seed = 0; seed < 40; seed++) check_pairs(CONFORM_QUICK, seed, wanted);
 }
 
 static void test_pairwise_and_full(void **state) {
   (void)state;
-  static const int wanted[FIELDS] = {8, 8, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2,
-                                     2, 2, 2, 2, 3, 2, 4};
+  static const int wanted[FIELDS] = {8, 8, 3, 2, 3, 2, 2, CONFORM_DISTRIBUTIONS, 8, 4, 2, 3, CONFORM_STRIDES, 2, 2,
+                                     2, 2, 2, 3, 2, 4, 2};
   for (uint64_t seed = 0; seed < 3; seed++) check_pairs(CONFORM_PAIRWISE, seed, wanted);
   check_pairs(CONFORM_FULL, 1, wanted);
 }

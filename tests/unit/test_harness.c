@@ -173,7 +173,7 @@ static void test_case_text_round_trip(void **state) {
   test.sequences = 5, test.ragged = true, test.heads = 3, test.dtype = RWKV6_BF16, test.w_dtype = RWKV6_FP32;
   test.decay = RWKV6_DECAY_RAW, test.distribution = CONFORM_DENORMAL, test.strides = CONFORM_HEADS_FIRST, test.reverse = true;
   test.optional = 5, test.scale = 0.3, test.chunk_length = 7, test.segment_length = -1, test.host = true, test.work_group = 64,
-  test.seed = UINT64_MAX;
+  test.precision = RWKV6_PRECISION_RELAXED, test.seed = UINT64_MAX;
   char text[CONFORM_CASE_TEXT], text_again[CONFORM_CASE_TEXT], wrong[64];
   assert_true(conform_case_parse(conform_case_format(&test, text), &again, wrong));
   assert_string_equal(conform_case_format(&again, text_again), text);

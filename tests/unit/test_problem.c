@@ -95,6 +95,7 @@ static void test_defaults(void **state) {
   assert_int_equal(problem.w_dtype, RWKV6_FP32);
   assert_int_equal(problem.decay, RWKV6_DECAY_LOG);
   assert_int_equal(problem.reverse | (int)problem.optional | (int)problem.checks, 0);
+  assert_int_equal(problem.precision, RWKV6_PRECISION_FULL);
   assert_null(problem.cu_seqlens);
   assert_int_equal(problem.dw.token | problem.dw.head | problem.chunk_length | problem.segment_length, 0);
   accepted(&problem);
@@ -151,6 +152,9 @@ static void test_choices(void **state) {
   REFUSED(scale, (double)INFINITY, "inf");
   REFUSED(optional, 32u, "32");
   REFUSED(checks, 4u, "4");
+  REFUSED(precision, (rwkv6_precision)2, "2");
+  REFUSED(precision, (rwkv6_precision)-1, "-1");
+  ACCEPTED(precision, RWKV6_PRECISION_RELAXED);
   ACCEPTED(scale, 0.0);
   ACCEPTED(scale, -2.0);
   ACCEPTED(reverse, -1);
@@ -230,6 +234,7 @@ static void test_struct_sizes(void **state) {
   problem = good();
   problem.size = offsetof(rwkv6_problem, pool_slots);
   problem.pool_slots = -1;
+  problem.precision = (rwkv6_precision)7;
   accepted(&problem);
   problem.size--;
   snprintf(value, sizeof value, "%zu", problem.size);

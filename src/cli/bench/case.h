@@ -25,6 +25,7 @@ typedef struct bench_case {
   rwkv6_dtype dtype, w_dtype;
   rwkv6_decay decay;
   conform_distribution distribution;
+  rwkv6_precision precision;
 } bench_case;
 
 typedef enum bench_outcome {

@@ -50,6 +50,7 @@ rwkv6_status bench_data_problem(const bench_case *timed, bench_data *data, rwkv6
   problem.dtype = timed->dtype;
   problem.w_dtype = timed->w_dtype;
   problem.decay = timed->decay;
+  problem.precision = timed->precision;
   problem.reverse = shape->reverse;
   if (shape->padded) conform_set_strides(&problem, CONFORM_PADDED);
   if (shape->states) problem.optional = CONFORM_ALL_OPTIONAL;

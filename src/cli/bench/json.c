@@ -17,6 +17,7 @@ static void add_program(cli_json *json, cJSON *object, const bench_case *timed) 
   cli_json_string(json, object, "dtype", rwkv6_dtype_name(timed->dtype));
   cli_json_string(json, object, "w_dtype", rwkv6_dtype_name(timed->w_dtype));
   cli_json_string(json, object, "decay", cli_decay_name(timed->decay));
+  cli_json_string(json, object, "precision", cli_precision_name(timed->precision));
   cli_json_number(json, object, "key_dim", timed->shape.key_dim);
   cli_json_number(json, object, "value_dim", timed->shape.value_dim);
 }

@@ -61,7 +61,7 @@ bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
 
 const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]) {
   const bool apart = timed->w_dtype != timed->dtype;
-  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
-           apart ? rwkv6_dtype_name(timed->w_dtype) : "");
+  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
+           apart ? rwkv6_dtype_name(timed->w_dtype) : "", timed->precision == RWKV6_PRECISION_FULL ? "" : ", relaxed");
   return text;
 }

@@ -13,7 +13,7 @@ bool bench_decay_parse(const char *text, rwkv6_decay *decay);
 bool bench_mode_parse(const char *text, rwkv6_mode *mode);
 bool bench_operation_parse(const char *text, rwkv6_operation *operation);
 
-/* "bf16" or, where w is stored otherwise, "bf16, w in fp32". */
+/* "bf16"; where w is stored otherwise, "bf16, w in fp32"; with ", relaxed" behind it where precision is. */
 #define BENCH_STORAGE_TEXT 32
 const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]);
 

@@ -19,6 +19,7 @@ enum {
   OPTION_SHAPE,
   OPTION_DTYPE,
   OPTION_DECAY,
+  OPTION_PRECISION,
   OPTION_VARIANT,
   OPTION_SUITE,
   OPTION_NO_START,
@@ -32,6 +33,7 @@ static const struct option known[] = {{"device", required_argument, NULL, OPTION
                                       {"shape", required_argument, NULL, OPTION_SHAPE},
                                       {"dtype", required_argument, NULL, OPTION_DTYPE},
                                       {"decay", required_argument, NULL, OPTION_DECAY},
+                                      {"precision", required_argument, NULL, OPTION_PRECISION},
                                       {"variant", required_argument, NULL, OPTION_VARIANT},
                                       {"suite", required_argument, NULL, OPTION_SUITE},
                                       {"no-start", no_argument, NULL, OPTION_NO_START},
@@ -105,6 +107,10 @@ static cli_exit set_decay(const char *text, bench_options *options) {
                text);
 }
 
+static cli_exit set_precision(const char *text, bench_options *options) {
+  return cli_precision_parse(text, &options->precision) ? CLI_EXIT_OK : usage("--precision must be full or relaxed, not", text);
+}
+
 static cli_exit set_suite(const char *text, bench_options *options) {
   if (strcmp(text, "short") == 0) options->suite = BENCH_SUITE_SHORT;
   if (strcmp(text, "full") == 0) options->suite = BENCH_SUITE_FULL;
@@ -138,6 +144,7 @@ static cli_exit apply(int option, char **argv, bench_options *options) {
   case OPTION_SHAPE: return add_shape(optarg, options);
   case OPTION_DTYPE: return set_dtype(optarg, options);
   case OPTION_DECAY: return set_decay(optarg, options);
+  case OPTION_PRECISION: return set_precision(optarg, options);
   case OPTION_VARIANT: return set_text("--variant needs a name, not", optarg, &options->variant);
   case OPTION_SUITE: return set_suite(optarg, options);
   case OPTION_NO_START: options->no_start = true; return CLI_EXIT_OK;

@@ -18,6 +18,7 @@ typedef struct bench_options {
   rwkv6_dtype dtype, w_dtype; /* both or neither given */
   conform_distribution distribution;
   rwkv6_decay decay;
+  rwkv6_precision precision;    /* full if not given */
   const char *device, *variant; /* NULL: not given */
   bench_suite suite;
   bench_shape *shape; /* [shapes], owned */

@@ -50,5 +50,6 @@ bool bench_shape_parse(const char *text, bench_shape *shape) {
 
 bool bench_case_same_program(const bench_case *a, const bench_case *b) {
   return a->operation == b->operation && a->mode == b->mode && a->dtype == b->dtype && a->w_dtype == b->w_dtype &&
-         a->decay == b->decay && a->shape.key_dim == b->shape.key_dim && a->shape.value_dim == b->shape.value_dim;
+         a->decay == b->decay && a->precision == b->precision && a->shape.key_dim == b->shape.key_dim &&
+         a->shape.value_dim == b->shape.value_dim;
 }

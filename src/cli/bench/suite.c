@@ -25,7 +25,7 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
   const rwkv6_operation first = options->has_operation ? options->operation : RWKV6_FORWARD;
   const bool forward_only = options->has_decay && options->decay == RWKV6_DECAY_FACTOR;
   const rwkv6_operation last = options->has_operation || forward_only ? first : RWKV6_BACKWARD;
-  bench_case added = {.shape = *shape, .variant = options->variant};
+  bench_case added = {.shape = *shape, .variant = options->variant, .precision = options->precision};
   added.dtype = options->has_dtype ? options->dtype : RWKV6_BF16;
   added.w_dtype = options->has_dtype ? options->w_dtype : RWKV6_BF16;
   added.decay = options->has_decay ? options->decay : RWKV6_DECAY_LOG;
@@ -52,9 +52,9 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
 #define CHUNK RWKV6_MODE_CHUNK
 #define RECURRENT RWKV6_MODE_RECURRENT
 #define ROW(shape, mode, dtype, distribution)                                                                                  \
-  { shape, RWKV6_FORWARD, mode, NULL, dtype, dtype, RWKV6_DECAY_LOG, distribution }
+  { shape, RWKV6_FORWARD, mode, NULL, dtype, dtype, RWKV6_DECAY_LOG, distribution, RWKV6_PRECISION_FULL }
 
-/* Training and prompts, both operations. Variant and decay form are the library's and log. */
+/* Training and prompts, both operations. Variant and decay form are the library's and log, precision is what is asked for. */
 static const bench_case both_operations[] = {
     ROW(EQUAL(8, 4096, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
     ROW(EQUAL(1, 32768, 32, 64), CHUNK, RWKV6_BF16, CONFORM_ORDINARY),
@@ -107,6 +107,7 @@ static rwkv6_status add_row(const bench_options *options, const bench_case *row,
   bench_case added = *row;
   added.operation = operation;
   added.variant = options->variant;
+  added.precision = options->precision;
   if (options->has_dtype) added.w_dtype = options->w_dtype; /* a row of another type is not wanted anyway */
   return wanted(options, &added) && !known(cases, &added) ? append(cases, &added, error) : RWKV6_OK;
 }
