@@ -7,8 +7,9 @@
 
 `run` times one storage type and head size, as Triton tunes each for a minute or more; `merge` joins such runs. Both write a table
 (side_by_side*.md), everything that was measured (.json), and two plots (_tokens.svg: time over tokens; _error.svg: error against time).
-Each --fla is a folder with one version of fla-core (pip install --target); the faster version of each row is compared with. Needs
-torch, triton and einops for fla, matplotlib for the plots. `growth` has no fla: from what
+Rows of chunk forward in bf16 are timed with relaxed precision too. Each --fla is a folder with one version of fla-core (pip install
+--target); the faster version of each row is compared with. Needs torch, triton and einops for fla, matplotlib for the plots. `growth` has
+no fla: from what
 `rwkv6 bench --suite full --operation forward --mode chunk --json` printed it draws time over T and over N x H (growth.svg) and prints
 both tables. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
 """
@@ -89,11 +90,12 @@ def tool_calls(rows):
     return calls
 
 
-def run_tool(tool, device, variant, dtype, rows):
+def run_tool(tool, device, variant, dtype, rows, precision="full"):
     """The documents of all calls, and {(operation, mode, distribution, shape): case}."""
     documents, cases = [], {}
     for (operation, mode, distribution), shapes in tool_calls(rows).items():
         command = [tool, "bench", "--no-start", "--json", "--operation", operation, "--mode", mode, "--dtype", dtype]
+        command += ["--precision", precision]
         command += ["--decay", distribution] + [word for shape in shapes for word in ("--shape", shape)]
         command += ["--device", device] if device else []
         command += ["--variant", variant] if variant and mode == "chunk" else []
@@ -130,6 +132,11 @@ def join_ours(row, cases):
         "errors": {name: error for part in parts for name, error in worst(part["tensors"]).items()},
         "lengths": parts[0].get("lengths"),
     }
+
+
+def has_relaxed(row):
+    """Whether a row is timed with relaxed precision too. Not every point of a curve."""
+    return row["dtype"] == "bf16" and row["mode"] == "chunk" and row["operation"] == "forward" and not row["curve"]
 
 
 # ------------------------------------------------------------------------------------------------------------------- fla
@@ -188,6 +195,7 @@ def measure(options):
     end = time.time() + 60 * options.minutes
     rows = make_rows(options.dtype, options.dim, options.operation)
     documents, cases = run_tool(options.tool, options.device, options.variant, options.dtype, rows)
+    relaxed = run_tool(options.tool, options.device, options.variant, options.dtype, list(filter(has_relaxed, rows)), "relaxed")[1]
     ours = [join_ours(row, cases) for row in rows]
     asked = [with_lengths(row, one) for row, one in zip(rows, ours) if "error" not in one]
     fla = run_versions(options.fla, asked, end)
@@ -198,7 +206,7 @@ def measure(options):
         theirs = {"error": "not measured"}
         if "error" not in one:
             theirs = join_fla(row, {version: next(answer) for version, answer in zip(versions, answers)})
-        joined.append({"row": row, "ours": one, "fla": theirs})
+        joined.append({"row": row, "ours": one, "relaxed": join_ours(row, relaxed) if has_relaxed(row) else None, "fla": theirs})
     first = documents[0]
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -253,7 +261,16 @@ def table_row(run, entry):
         words += [cell(graph / milliseconds if graph else None, "%.1f")]
     words += [error_text(ours["errors"]) + ("" if ours["result"] == "passed" else " WRONG"), error_text(fla.get("errors"))]
     words += ["%.0f" % (ours["extra_bytes"] / 2**20), cell(fla["extra_bytes"] / 2**20 if "extra_bytes" in fla else None, "%.0f")]
-    return words
+    return words + relaxed_cells(entry)
+
+
+def relaxed_cells(entry):
+    relaxed, fla = entry["relaxed"], entry["fla"]
+    if not relaxed or "error" in relaxed:
+        return [relaxed["error"] if relaxed else "-", "-", "-"]
+    seconds = relaxed["time"]["median"]
+    faster = "-" if "error" in fla else "%.1f" % (fla["eager"]["median"] / seconds)
+    return ["%.4f" % (1e3 * seconds), faster, error_text(relaxed["errors"]) + ("" if relaxed["result"] == "passed" else " WRONG")]
 
 
 HEAD = [
@@ -272,6 +289,9 @@ HEAD = [
     "worst error of fla",
     "extra MiB",
     "extra MiB of fla",
+    "relaxed, ms",
+    "times faster, relaxed",
+    "worst error, relaxed",
 ]
 
 
@@ -354,7 +374,9 @@ def write_all(runs, folder, name):
 def all_right(runs):
     entries = [entry for run in runs for entry in run["rows"]]
     return all(
-        "error" not in entry["ours"] and "error" not in entry["fla"] and entry["ours"]["result"] == "passed" for entry in entries
+        "error" not in entry["fla"]
+        and all("error" not in one and one["result"] == "passed" for one in (entry["ours"], entry["relaxed"]) if one)
+        for entry in entries
     )
 
 

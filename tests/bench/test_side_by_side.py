@@ -113,13 +113,15 @@ class TestTable(unittest.TestCase):
     def setUpClass(cls):
         cls.rows = small_rows()
         cls.documents, cls.cases = side_by_side.run_tool(TOOL, "cpu", None, "bf16", cls.rows)
+        cls.relaxed = side_by_side.run_tool(TOOL, "cpu", None, "bf16", list(filter(side_by_side.has_relaxed, cls.rows)), "relaxed")[1]
 
     def make_run(self, change=None):
         joined = []
         for row in self.rows:
             ours = side_by_side.join_ours(row, self.cases)
             theirs = side_by_side.join_fla(row, {"0.5.2": answer(8.0, 4.0), "0.6.0": answer(6.0, 5.0)})
-            joined.append({"row": row, "ours": ours, "fla": theirs})
+            relaxed = side_by_side.join_ours(row, self.relaxed) if side_by_side.has_relaxed(row) else None
+            joined.append({"row": row, "ours": ours, "relaxed": relaxed, "fla": theirs})
         run = {
             "date": "2026-11-24 12:00 UTC",
             "dtype": "bf16",
@@ -176,6 +178,9 @@ class TestTable(unittest.TestCase):
         self.assertEqual(first[6:8], ["0.6.0", "6000.0000"])
         self.assertEqual(first[9], "%.1f" % (6.0 / ours["time"]["median"]))
         self.assertEqual(first[12], "2.40e-03 o")
+        relaxed = run["rows"][0]["relaxed"]["time"]["median"]
+        self.assertEqual(first[15:17], ["%.4f" % (1e3 * relaxed), "%.1f" % (6.0 / relaxed)])
+        self.assertTrue(all((line[15] == "-") != side_by_side.has_relaxed(row) for line, row in zip(lines[2:], self.rows)))
         self.assertTrue(side_by_side.all_right([run]))
 
     def test_wrong_and_missing_results_show(self):
@@ -185,6 +190,7 @@ class TestTable(unittest.TestCase):
             joined[2]["fla"]["errors"] = {"o": None}
             joined[3]["ours"] = {"error": "refused"}
             joined[4]["fla"]["graph"] = None
+            joined[5]["relaxed"]["result"] = "wrong"
 
         run = self.make_run(wrong)
         lines = self.table(run)[2:]
@@ -193,6 +199,7 @@ class TestTable(unittest.TestCase):
         self.assertEqual(lines[2][12], "NaN o")
         self.assertEqual(lines[3][3], "refused")
         self.assertEqual(lines[4][8], "-")
+        self.assertTrue(lines[5][17].endswith("WRONG"))
         self.assertTrue(all(len(line) == len(side_by_side.HEAD) for line in lines))
         self.assertFalse(side_by_side.all_right([run]))
 
