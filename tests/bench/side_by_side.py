@@ -337,21 +337,23 @@ def plot_tokens(runs, path):
 def plot_error(runs, path):
     figure, axes = plots.new_plot()
     for i, run in enumerate(runs):
-        for whose, mark in (("ours", "o"), ("fla", "s")):
+        for whose, name, mark in (("ours", "rwkv6cl", "o"), ("relaxed", "rwkv6cl relaxed", "^"), ("fla", "fla", "s")):
             points = []
             for entry in run["rows"]:
-                one, row = entry[whose], entry["row"]
+                one, row = entry.get(whose) or {}, entry["row"]
                 error = (one.get("errors") or {}).get("o")
                 if not is_decode(row) and row["operation"] == "forward" and error and error == error:
-                    seconds = one["time"]["median"] if whose == "ours" else one["eager"]["median"]
+                    seconds = one["eager"]["median"] if whose == "fla" else one["time"]["median"]
                     points.append((1e3 * seconds, error))
-            label = "%s %s, K = V = %d" % ("rwkv6cl" if whose == "ours" else "fla", run["dtype"], run["dim"])
+            if not points:
+                continue
+            label = "%s %s, K = V = %d" % (name, run["dtype"], run["dim"])
             axes.plot(
                 [p[0] for p in points],
                 [p[1] for p in points],
                 "C%d%s" % (i, mark),
                 label=label,
-                fillstyle="full" if whose == "ours" else "none",
+                fillstyle="none" if whose == "fla" else "full",
             )
     low, high = axes.get_ylim()
     axes.set_ylim(low / 2, high * 2)  # room to read, however close the points are
@@ -367,7 +369,8 @@ def write_all(runs, folder, name):
         json.dump({"runs": runs}, file, indent=1)
     with open(start + ".md", "w", encoding="utf-8") as file:
         write_table(runs, file)
-    plot_tokens(runs, start + "_tokens.svg")
+    if any(curve(run) for run in runs):  # none if a device refuses them all
+        plot_tokens(runs, start + "_tokens.svg")
     plot_error(runs, start + "_error.svg")
 
 

@@ -236,6 +236,13 @@ class TestTable(unittest.TestCase):
             for name in ("side_by_side_tokens.svg", "side_by_side_error.svg"):
                 drawn = xml.etree.ElementTree.parse(os.path.join(folder, name)).getroot()
                 self.assertTrue(drawn.tag.endswith("svg"))
+            with open(os.path.join(folder, "side_by_side_error.svg"), encoding="utf-8") as file:
+                self.assertIn("rwkv6cl relaxed bf16", file.read())
+            bare = self.make_run()
+            bare["rows"] = [entry for entry in bare["rows"] if not entry["row"]["curve"]]
+            side_by_side.write_all([bare], folder, "bare")
+            drawn = [os.path.exists(os.path.join(folder, "bare_" + name)) for name in ("tokens.svg", "error.svg")]
+            self.assertEqual(drawn, [False, True])
             points = side_by_side.curve(self.make_run())
             self.assertEqual(len(points), sum(row["curve"] for row in self.rows))
 
