@@ -291,6 +291,42 @@ static void test_alignment(void **state) {
   }
 }
 
+/* Of raw decays, which no other test has. Programs that a plan of chunk forward brings; all or none of them are for relaxed
+ * precision. */
+static size_t programs_for(rwkv6_problem problem, rwkv6_precision precision, bool *relaxed) {
+  pretend_program *const *programs;
+  rwkv6_plan *plan = NULL;
+  const size_t built = pretend_programs(&programs);
+  problem.precision = precision;
+  problem.decay = RWKV6_DECAY_RAW;
+  assert_int_equal(rwkv6_plan_create(device, &problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, NULL), RWKV6_OK);
+  rwkv6_plan_destroy(&plan);
+  const size_t count = pretend_programs(&programs);
+  for (size_t i = built; i < count; i++) {
+    const bool has = strstr(programs[i]->options, " -DRELAXED") != NULL;
+    assert_true(i == built || has == *relaxed);
+    *relaxed = has;
+  }
+  return count - built;
+}
+
+/* Programs of their own for relaxed precision, but only of the variant and for the types that make use of it. */
+static void test_precision(void **state) {
+  (void)state;
+  bool relaxed = true;
+  const rwkv6_problem halves = stored_as(RWKV6_BF16, RWKV6_BF16, 64, 192);
+  const rwkv6_problem others[] = {stored_as(RWKV6_BF16, RWKV6_FP32, 64, 192), stored_as(RWKV6_FP32, RWKV6_FP32, 64, 192),
+                                  stored_as(RWKV6_BF16, RWKV6_BF16, 96, 192)};
+  assert_true(programs_for(halves, RWKV6_PRECISION_FULL, &relaxed) == 2 && !relaxed);
+  assert_true(programs_for(halves, RWKV6_PRECISION_RELAXED, &relaxed) == 2 && relaxed);
+  assert_int_equal(programs_for(halves, RWKV6_PRECISION_FULL, &relaxed), 0);
+  assert_int_equal(programs_for(halves, RWKV6_PRECISION_RELAXED, &relaxed), 0);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    assert_true(programs_for(others[i], RWKV6_PRECISION_RELAXED, &relaxed) == 2 && !relaxed);
+    assert_int_equal(programs_for(others[i], RWKV6_PRECISION_FULL, &relaxed), 0);
+  }
+}
+
 static int open_device(void **state) {
   (void)state;
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -322,6 +358,7 @@ int main(void) {
       cmocka_unit_test(test_storage),
       cmocka_unit_test(test_strides),
       cmocka_unit_test(test_alignment),
+      cmocka_unit_test(test_precision),
   };
   return cmocka_run_group_tests_name("plans", tests, open_device, close_device);
 }
