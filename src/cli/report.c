@@ -46,14 +46,14 @@ static void add_case(cli_report *report, const cli_case_result *result) {
   cli_json_string(json, object, "dtype", computed ? rwkv6_dtype_name(result->problem.dtype) : NULL);
   cli_json_string(json, object, "w_dtype", computed ? rwkv6_dtype_name(result->problem.w_dtype) : NULL);
   cli_json_string(json, object, "decay", computed ? cli_decay_name(result->problem.decay) : NULL);
+  cli_json_string(json, object, "precision", computed ? cli_precision_name(result->problem.precision) : NULL);
   cJSON *operations = cli_json_array(json, object, "operations");
   for (int i = 0; i < 2; ++i) add_operation(json, operations, (rwkv6_operation)i, &result->operation[i]);
   cJSON *tensors = cli_json_array(json, object, "tensors");
   for (int id = 0; id < RWKV6_TENSOR_COUNT; ++id) add_tensor(json, tensors, (rwkv6_tensor_id)id, &result->tensor[id]);
 }
 
-void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, rwkv6_precision precision,
-                      const char *out) {
+void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, const char *out) {
   cli_progress_clear();
   if (!report->as_json) {
     printf("device %s: %s\n", device->id, device->name);
@@ -65,7 +65,6 @@ void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6
   cli_json_string(json, json->root, "version", rwkv6_version());
   cli_json_device(json, cli_json_object(json, json->root, "device"), device);
   cli_json_string(json, json->root, "mode", cli_mode_name(mode));
-  cli_json_string(json, json->root, "precision", cli_precision_name(precision));
   cli_json_string(json, json->root, "out", out);
   report->cases = cli_json_array(json, json->root, "cases");
 }

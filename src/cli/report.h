@@ -15,8 +15,7 @@ typedef struct cli_report {
   cJSON *cases;
 } cli_report;
 
-void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, rwkv6_precision precision,
-                      const char *out);
+void cli_report_begin(cli_report *report, const rwkv6_device_info *device, rwkv6_mode mode, const char *out);
 void cli_report_case(cli_report *report, const cli_case_result *result);
 
 /* Sums up; false if the JSON could not be built. */

@@ -181,7 +181,7 @@ static cli_exit run_all(session *now, const rwkv6_device_info *info) {
   cli_exit worst = CLI_EXIT_OK;
   now->report.as_json = options->json;
   now->report.device = info->id;
-  cli_report_begin(&now->report, info, options->mode, options->precision, options->out);
+  cli_report_begin(&now->report, info, options->mode, options->out);
   for (size_t i = 0; i < options->case_count; ++i) {
     const cli_exit outcome = run_case(now, i);
     if (outcome > worst) worst = outcome;

@@ -159,7 +159,8 @@ run_one() {
 run_one 0 " double " --dtype bf16
 run_one 0 " double " --dtype fp16
 run_one 0 " double " --dtype bf16 --precision relaxed
-run_one 0 '"precision":' --precision full --json
+run_one 0 '"relaxed"' --precision relaxed --json
+run_one 0 '"full"' --json
 run_one 0 " case " --dtype fp32
 run_one 0 '"passed":' --dtype bf16 --json --no-backward
 expect 0 " double " run "$golden/bf16_ragged_reset" --device "$device" --mode "$first_mode" --dtype fp16 --out "$work/w"

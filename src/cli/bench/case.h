@@ -41,6 +41,7 @@ typedef struct bench_result {
   int64_t sequences; /* of a ragged batch these two are drawn */
   int64_t longest;
   rwkv6_mode mode;
+  rwkv6_precision precision; /* of the plan's problem */
   char variant[64];
   double plan;         /* seconds to make the plan */
   uint64_t workspace;  /* bytes */

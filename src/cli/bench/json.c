@@ -17,7 +17,6 @@ static void add_program(cli_json *json, cJSON *object, const bench_case *timed) 
   cli_json_string(json, object, "dtype", rwkv6_dtype_name(timed->dtype));
   cli_json_string(json, object, "w_dtype", rwkv6_dtype_name(timed->w_dtype));
   cli_json_string(json, object, "decay", cli_decay_name(timed->decay));
-  cli_json_string(json, object, "precision", cli_precision_name(timed->precision));
   cli_json_number(json, object, "key_dim", timed->shape.key_dim);
   cli_json_number(json, object, "value_dim", timed->shape.value_dim);
 }
@@ -68,6 +67,7 @@ void bench_json_start(bench_report *report, const bench_start *start) {
   add_program(json, object, &start->of);
   cli_json_string(json, object, "shape", bench_shape_format(&start->of.shape, shape));
   cli_json_string(json, object, "mode", cli_mode_name(start->of.mode));
+  cli_json_string(json, object, "precision", cli_precision_name(start->of.precision));
   cli_json_string(json, object, "variant", start->times[BENCH_START_COLD].variant);
   add_start_times(json, object, "cold", &start->times[BENCH_START_COLD]);
   add_start_times(json, object, "warm", &start->times[BENCH_START_WARM]);
@@ -102,6 +102,7 @@ static void add_lengths(cli_json *json, cJSON *object, const bench_case *timed) 
 
 static void add_plan(cli_json *json, cJSON *object, const bench_result *result) {
   cli_json_string(json, object, "mode", cli_mode_name(result->mode));
+  cli_json_string(json, object, "precision", cli_precision_name(result->precision));
   cli_json_string(json, object, "variant", result->variant);
   cli_json_number(json, object, "plan", result->plan);
   cli_json_number(json, object, "launches", (double)result->launches);
@@ -145,6 +146,7 @@ void bench_json_case(bench_report *report, const bench_case *timed, const bench_
   add_shape(json, object, timed, result);
   if (result->outcome == BENCH_REFUSED || result->outcome == BENCH_FAILED) {
     cli_json_string(json, object, "mode", cli_mode_name(timed->mode));
+    cli_json_string(json, object, "precision", cli_precision_name(timed->precision));
     cli_json_string(json, object, "variant", timed->variant);
     return;
   }

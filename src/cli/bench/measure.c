@@ -52,6 +52,7 @@ static void describe(const bench_run *run, uint64_t buffers, bench_result *resul
   rwkv6_plan_get_info(run->plan, &info, NULL); /* cannot fail: neither is NULL */
   snprintf(result->variant, sizeof result->variant, "%s", info.variant);
   result->mode = info.mode;
+  result->precision = problem->precision;
   result->workspace = info.workspace;
   result->extra = info.workspace + buffers;
   result->launches = info.launches;
