@@ -35,9 +35,17 @@ static rwkv6_status own_cu_seqlens(rwkv6_plan *plan, rwkv6_error *error) {
   return RWKV6_OK;
 }
 
+/* What becomes of relaxed precision, where that is asked for. */
+static const char *chosen_as(const rwkv6_plan *plan, const rwkv6_variant *variant) {
+  if (plan->problem.precision == RWKV6_PRECISION_FULL) return "chosen";
+  return plan->operation == RWKV6_FORWARD && rwkv6_rounds_A(&plan->problem, variant->arithmetic)
+             ? "chosen, with relaxed precision"
+             : "chosen; it makes no use of relaxed precision";
+}
+
 /* One line a variant: what was chosen, what was passed over and why. `name`: the variant asked for, or NULL. */
-static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, size_t count, size_t chosen, const char *name,
-                            rwkv6_error *error) {
+static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, const rwkv6_variant *const *variants,
+                            size_t count, size_t chosen, const char *name, rwkv6_error *error) {
   const size_t line = sizeof infos[0].reason + 128;
   free(plan->explanation);
   plan->explanation = rwkv6_alloc(count + 1, line, "the explanation of a plan", error);
@@ -45,7 +53,7 @@ static rwkv6_status explain(rwkv6_plan *plan, const rwkv6_variant_info *infos, s
   char *text = plan->explanation;
   for (size_t i = 0; i < count; i++) {
     const char *passed_over = name ? "would do, but another was asked for" : "would do, but comes later";
-    const char *verdict = i == chosen ? "chosen" : infos[i].accepts ? passed_over : infos[i].reason;
+    const char *verdict = i == chosen ? chosen_as(plan, variants[i]) : infos[i].accepts ? passed_over : infos[i].reason;
     text += snprintf(text, line, "%s_%s %s: %s\n", rwkv6_mode_name(infos[i].mode), rwkv6_operation_name(plan->operation),
                      infos[i].name, verdict);
   }
@@ -77,7 +85,7 @@ static rwkv6_status create_variant(rwkv6_plan *plan, rwkv6_mode mode, const char
   for (;;) {
     const size_t chosen = first_accepting(infos, count, name);
     if (chosen == count && failure.status) return rwkv6_fail_as(error, &failure);
-    rwkv6_status status = explain(plan, infos, count, chosen, name, error);
+    rwkv6_status status = explain(plan, infos, variants, count, chosen, name, error);
     if (status) return status;
     if (chosen == count) return no_variant(plan, mode, name, error);
     plan->variant = variants[chosen];

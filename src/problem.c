@@ -79,6 +79,7 @@ static rwkv6_status check_choices(const rwkv6_problem *p, rwkv6_operation operat
                       "RWKV6_DECAY_RAW (1)");
   if (precision < 0 || precision > 1)
     return out_of_range("precision", precision, "RWKV6_PRECISION_FULL (0), RWKV6_PRECISION_RELAXED (1)", error);
+  if (p->reserved != 0) return out_of_range("reserved", p->reserved, "0", error);
   if (!isfinite(p->scale))
     return rwkv6_fail(error, RWKV6_INVALID_ARGUMENT, "problem.scale is %g; allowed: a finite number", p->scale);
   if (p->optional & ~known)

@@ -21,6 +21,11 @@ rwkv6_mode rwkv6_preferred_mode(const rwkv6_device *device, const rwkv6_problem 
   return device->cl && rwkv6_problem_longest(problem) >= CHUNK_TOKENS ? RWKV6_MODE_CHUNK : RWKV6_MODE_RECURRENT;
 }
 
+bool rwkv6_rounds_A(const rwkv6_problem *resolved, rwkv6_arithmetic arithmetic) {
+  return resolved->precision == RWKV6_PRECISION_RELAXED && arithmetic == RWKV6_ARITHMETIC_PAIRS &&
+         resolved->dtype == RWKV6_BF16 && resolved->w_dtype == RWKV6_BF16;
+}
+
 static bool accepts(const rwkv6_variant *variant, const rwkv6_device *device, const rwkv6_problem *resolved, char *reason,
                     size_t size) {
   const rwkv6_quirk *quirk = rwkv6_quirk_with(&device->info, RWKV6_QUIRK_REFUSE);

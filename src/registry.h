@@ -11,8 +11,8 @@ typedef enum rwkv6_arithmetic {
   RWKV6_ARITHMETIC_FP32, /* products and sums in fp32 */
   RWKV6_ARITHMETIC_TF32, /* operands of matrix units with 11 bits of mantissa, two of them each for fp32 storage; sums in fp32
                           */
-  RWKV6_ARITHMETIC_PAIRS /* the same for 16-bit storage, and A of o in bf16 where a problem all in bf16 has
-                            RWKV6_PRECISION_RELAXED; for fp32 storage all operands, v too, are two numbers in bf16 each */
+  RWKV6_ARITHMETIC_PAIRS /* the same for 16-bit storage, but for A of o where rwkv6_rounds_A; for fp32 storage all operands, v
+                            too, are two numbers in bf16 each */
 } rwkv6_arithmetic;
 
 typedef struct rwkv6_variant {
@@ -27,6 +27,9 @@ typedef struct rwkv6_variant {
   rwkv6_status (*run)(rwkv6_plan *plan, const rwkv6_tensors *tensors, rwkv6_error *error);
   rwkv6_arithmetic arithmetic;
 } rwkv6_variant;
+
+/* Whether such a variant makes use of relaxed precision in forward: A of o is one number in bf16. */
+bool rwkv6_rounds_A(const rwkv6_problem *resolved, rwkv6_arithmetic arithmetic);
 
 /* NULL-terminated, in the order of preference within a mode. */
 extern const rwkv6_variant *const rwkv6_cpu_variants[];

@@ -274,13 +274,14 @@ typedef enum rwkv6_decay {
   RWKV6_DECAY_FACTOR = 2 /**< factor = w, in [0, 1]; forward only */
 } rwkv6_decay;
 
-/** How far off outputs in 16 bits may be (docs/numerics.md, "Relaxed precision"). */
+/** How far off o in bf16 may be (docs/numerics.md, "Relaxed precision"). A plan's explanation tells what became of it. */
 typedef enum rwkv6_precision {
-  RWKV6_PRECISION_FULL = 0,   /**< whatever a kernel rounds on the way is finer than the storage: o in bf16 is off by 1.7e-3, of
-                                   which rounding the exact answer is 1.66e-3 */
+  RWKV6_PRECISION_FULL = 0,   /**< whatever a kernel rounds on the way is finer than bf16: o in bf16 is off by 1.7e-3, of which
+                                   rounding the exact answer is 1.66e-3 */
   RWKV6_PRECISION_RELAXED = 1 /**< a kernel that is faster for it may round one operand of the last product of o to bf16 where
-                                   all of the problem is in bf16: o is off by up to 2.4e-3. States and gradients are as with
-                                   full, and so is all else: today variant hopper (6 to 8 % faster) makes use of it */
+                                   all of the problem is in bf16: o is off by 2.4e-3, in tensors of few rows somewhat more.
+                                   States, gradients and all else are as with full. Today variant hopper makes use of it: 2 to
+                                   8 % faster */
 } rwkv6_precision;
 
 /**
@@ -351,6 +352,7 @@ typedef struct rwkv6_problem {
                                   2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
   int64_t pool_slots;        /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
   rwkv6_precision precision; /**< default full */
+  int32_t reserved;          /**< 0 */
 } rwkv6_problem;
 
 #define RWKV6_MAX_DIM 256
@@ -425,7 +427,8 @@ typedef struct rwkv6_plan_info {
 
 /**
  * Makes a plan. Checks every field of the problem. On an OpenCL device the first plan for a combination of dtypes, decay form,
- * key_dim and value_dim compiles kernels (up to seconds); later plans find them in the device. It takes the first variant that
+ * key_dim, value_dim and, where it matters, precision compiles kernels (up to seconds); later plans find them in the device. It
+ * takes the first variant that
  * accepts (rwkv6_variant_list) and whose kernels compile: one that the driver cannot compile is passed over, with a warning to
  * the log and a line in the explanation, and every such plan tries it again.
  *

@@ -11,9 +11,6 @@
  */
 double conform_bar(const rwkv6_problem *problem, rwkv6_tensor_id id, rwkv6_arithmetic arithmetic);
 
-/* Whether a variant of that arithmetic rounds A of o to bf16, as the problem lets it. */
-bool conform_rounds_A(const rwkv6_problem *problem, rwkv6_arithmetic arithmetic);
-
 /* The same for sums in fp32 and a tensor that is stored in fp32. */
 double conform_bar_fp32(const rwkv6_problem *problem, rwkv6_tensor_id id);
 

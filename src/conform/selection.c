@@ -219,6 +219,7 @@ static bool make_long(const conform_specialization *s, conform_extent extent, co
   test->decay = s->decay;
   test->distribution = CONFORM_SLOW;
   test->segment_length = 64;
+  if (s->decay == RWKV6_DECAY_RAW) test->precision = RWKV6_PRECISION_RELAXED; /* log is what models have */
   if (largest == 256) test->length = 300;
   return largest <= 64 || largest == ODD_DIM || (largest == 256 && extent != CONFORM_QUICK);
 }

@@ -129,7 +129,7 @@ static double rounded_operands(rwkv6_tensor_id id) {
 static double operand_error(const conform_data *data, const conform_terms *terms, rwkv6_tensor_id id) {
   const double rounded = rounded_operands(id);
   if (terms->arithmetic == RWKV6_ARITHMETIC_FP32) return 0;
-  if (id == RWKV6_TENSOR_O && conform_rounds_A(&data->resolved, terms->arithmetic))
+  if (id == RWKV6_TENSOR_O && rwkv6_rounds_A(&data->resolved, terms->arithmetic))
     return hypot(sqrt(rounded) * TF32_ERROR, BF16_ERROR);
   if (data->resolved.dtype != RWKV6_FP32) return sqrt(rounded) * TF32_ERROR;
   if (terms->arithmetic == RWKV6_ARITHMETIC_TF32) return sqrt(rounded) * TF32_PAIR_ERROR;

@@ -91,7 +91,9 @@ static rwkv6_status build_outputs(rwkv6_device *device, const rwkv6_problem *pro
 static rwkv6_status build_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                  int work_group, rwkv6_cl_chunk *chunk, rwkv6_error *error) {
   const char *log; /* like that of outputs */
-  return rwkv6_cl_build_kernels(device, problem, family->states_file, kernel_names + RWKV6_CL_CHUNK_STATES,
+  rwkv6_problem full = *problem;
+  full.precision = RWKV6_PRECISION_FULL; /* relaxed is for outputs, and states are to be one program */
+  return rwkv6_cl_build_kernels(device, &full, family->states_file, kernel_names + RWKV6_CL_CHUNK_STATES,
                                 RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES, work_group, family->options, chunk,
                                 chunk->kernel + RWKV6_CL_CHUNK_STATES, &log, error);
 }

@@ -22,6 +22,7 @@ static conform_case choose(fuzz_input *input) {
   test.optional = (uint32_t)fuzz_below(input, CONFORM_ALL_OPTIONAL + 1);
   test.chunk_length = fuzz_below(input, 20);
   test.segment_length = fuzz_below(input, 3) - 1;
+  test.precision = (rwkv6_precision)fuzz_below(input, 2);
   test.seed = fuzz_take(input, 8);
   return test;
 }

@@ -53,6 +53,7 @@ static void fill_problem(fuzz_input *input, rwkv6_problem *problem, const int64_
     if (place) *place = stride(input);
   }
   problem->precision = (rwkv6_precision)(fuzz_take(input, 1) % 3);
+  problem->reserved = fuzz_take(input, 1) % 16 == 1;
   if (problem->sequences >= 1 && problem->sequences < 24 && fuzz_take(input, 1) % 2) problem->cu_seqlens = cu_seqlens;
 }
 

@@ -155,6 +155,7 @@ static void test_choices(void **state) {
   REFUSED(precision, (rwkv6_precision)2, "2");
   REFUSED(precision, (rwkv6_precision)-1, "-1");
   ACCEPTED(precision, RWKV6_PRECISION_RELAXED);
+  REFUSED(reserved, 1, "1");
   ACCEPTED(scale, 0.0);
   ACCEPTED(scale, -2.0);
   ACCEPTED(reverse, -1);
@@ -235,6 +236,7 @@ static void test_struct_sizes(void **state) {
   problem.size = offsetof(rwkv6_problem, pool_slots);
   problem.pool_slots = -1;
   problem.precision = (rwkv6_precision)7;
+  problem.reserved = 7;
   accepted(&problem);
   problem.size--;
   snprintf(value, sizeof value, "%zu", problem.size);
