@@ -427,10 +427,9 @@ typedef struct rwkv6_plan_info {
 
 /**
  * Makes a plan. Checks every field of the problem. On an OpenCL device the first plan for a combination of dtypes, decay form,
- * key_dim, value_dim and, where it matters, precision compiles kernels (up to seconds); later plans find them in the device. It
- * takes the first variant that
- * accepts (rwkv6_variant_list) and whose kernels compile: one that the driver cannot compile is passed over, with a warning to
- * the log and a line in the explanation, and every such plan tries it again.
+ * key_dim, value_dim and, where it matters, precision compiles kernels (up to seconds); later plans find them in the device.
+ * It takes the first variant that accepts (rwkv6_variant_list) and whose kernels compile: one that the driver cannot compile
+ * is passed over, with a warning to the log and a line in the explanation, and every such plan tries it again.
  *
  * @param device  not NULL; kept alive by the plan
  * @param problem not NULL; copied, cu_seqlens included

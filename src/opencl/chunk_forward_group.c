@@ -54,8 +54,8 @@ static bool write_options(const rwkv6_problem *problem, int work_items, const ch
   g->splits_from = groups(problem) == 1 ? 6 : 4;
   g->joins = JOINS;
   g->state_groups = problem->key_dim * problem->value_dim / work_items;
-  const bool relaxed = problem->precision == RWKV6_PRECISION_RELAXED && is_bf16(problem);
-  snprintf(text, size, " -DWORK_GROUP=%d%s%s", work_items, engine, relaxed ? " -DRELAXED" : "");
+  snprintf(text, size, " -DWORK_GROUP=%d%s%s", work_items, engine,
+           rwkv6_rounds_A(problem, RWKV6_ARITHMETIC_PAIRS) ? " -DRELAXED" : "");
   return true;
 }
 
