@@ -241,13 +241,15 @@ def main():
         rows = json.load(file)
     answers = []
     for i, row in enumerate(rows):
+        about = "fla: row %d of %d: " % (i + 1, len(rows))
+        print(about + str(row), file=sys.stderr, flush=True)
         try:
             if time.time() > float(sys.argv[3]):
                 raise TimeoutError("the time was up")
             answers.append(measure(row))
         except Exception as failure:  # out of memory among them; the other rows go on
             answers.append({"error": describe(failure)})
-        print("fla: row %d of %d: %s: %s" % (i + 1, len(rows), row, outcome_text(answers[-1])), file=sys.stderr, flush=True)
+        print(about + outcome_text(answers[-1]), file=sys.stderr, flush=True)
         gc.collect()
         torch.cuda.empty_cache()
     versions = {name: importlib.metadata.version(name) for name in ("fla-core", "torch", "triton")}
