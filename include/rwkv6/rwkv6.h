@@ -360,8 +360,7 @@ typedef struct rwkv6_problem {
 
 /**
  * Safe defaults: equal lengths, fp32, log decay, forward in time, scale key_dim^(-1/2), no optional tensors, packed strides,
- * full precision.
- * Nothing is checked here: making a plan does.
+ * full precision. Nothing is checked here: making a plan does.
  *
  * @param problem receives the defaults; NULL is ignored
  * @param size    sizeof(rwkv6_problem) as the caller was compiled; no byte beyond it is written

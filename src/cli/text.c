@@ -71,10 +71,9 @@ const char *cli_precision_name(rwkv6_precision precision) {
 }
 
 bool cli_precision_parse(const char *text, rwkv6_precision *precision) {
-  static const rwkv6_precision all[] = {RWKV6_PRECISION_FULL, RWKV6_PRECISION_RELAXED};
-  for (int i = 0; i < 2; ++i) {
-    if (strcmp(text, cli_precision_name(all[i])) != 0) continue;
-    *precision = all[i];
+  for (int i = RWKV6_PRECISION_FULL; i <= RWKV6_PRECISION_RELAXED; ++i) {
+    if (strcmp(text, cli_precision_name((rwkv6_precision)i)) != 0) continue;
+    *precision = (rwkv6_precision)i;
     return true;
   }
   return false;

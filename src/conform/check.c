@@ -84,10 +84,10 @@ static bool check_in_place(const conform_context *context, conform_message *mess
 /* What relaxed precision leaves alone. */
 static bool check_full(const conform_context *context, conform_message *message) {
   conform_data *data = &context->trial->data;
-  rwkv6_problem full = data->problem;
+  if (data->problem.precision == RWKV6_PRECISION_FULL) return true;
   const conform_call call = conform_call_all(data);
-  conform_values same = *context->first;
-  if (full.precision == RWKV6_PRECISION_FULL) return true;
+  rwkv6_problem full = data->problem;
+  conform_values same = *context->first; /* a view: first owns them */
   if (rwkv6_rounds_A(&data->resolved, context->subject->variant->arithmetic)) same.of[RWKV6_TENSOR_O] = NULL;
   full.precision = RWKV6_PRECISION_FULL;
   return conform_run_call(context->subject, data, &full, &call, message) && conform_check_images(data, -1, message) &&

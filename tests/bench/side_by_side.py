@@ -9,9 +9,8 @@
 (side_by_side*.md), everything that was measured (.json), and two plots (_tokens.svg: time over tokens; _error.svg: error against time).
 Rows of chunk forward in bf16 are timed with relaxed precision too. Each --fla is a folder with one version of fla-core (pip install
 --target); the faster version of each row is compared with. Needs torch, triton and einops for fla, matplotlib for the plots. `growth` has
-no fla: from what
-`rwkv6 bench --suite full --operation forward --mode chunk --json` printed it draws time over T and over N x H (growth.svg) and prints
-both tables. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
+no fla: from what `rwkv6 bench --suite full --operation forward --mode chunk --json` printed it draws time over T and over N x H
+(growth.svg) and prints both tables. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
 """
 
 import argparse
@@ -243,6 +242,10 @@ def error_text(errors):
     return "NaN %s" % name if error is None or error != error else "%.2e %s" % (error, name)
 
 
+def judged_text(ours):
+    return error_text(ours["errors"]) + ("" if ours["result"] == "passed" else " WRONG")
+
+
 def table_row(run, entry):
     row, ours, fla = entry["row"], entry["ours"], entry["fla"]
     kind = row["distribution"] + (", ragged" if row["ragged"] else "")
@@ -259,7 +262,7 @@ def table_row(run, entry):
         graph = 1e3 * fla["graph"]["median"] if fla["graph"] else None
         words += [fla["version"], "%.4f" % eager, cell(graph, "%.4f"), "%.1f" % (eager / milliseconds)]
         words += [cell(graph / milliseconds if graph else None, "%.1f")]
-    words += [error_text(ours["errors"]) + ("" if ours["result"] == "passed" else " WRONG"), error_text(fla.get("errors"))]
+    words += [judged_text(ours), error_text(fla.get("errors"))]
     words += ["%.0f" % (ours["extra_bytes"] / 2**20), cell(fla["extra_bytes"] / 2**20 if "extra_bytes" in fla else None, "%.0f")]
     return words + relaxed_cells(entry)
 
@@ -270,7 +273,7 @@ def relaxed_cells(entry):
         return [relaxed["error"] if relaxed else "-", "-", "-"]
     seconds = relaxed["time"]["median"]
     faster = "-" if "error" in fla else "%.1f" % (fla["eager"]["median"] / seconds)
-    return ["%.4f" % (1e3 * seconds), faster, error_text(relaxed["errors"]) + ("" if relaxed["result"] == "passed" else " WRONG")]
+    return ["%.4f" % (1e3 * seconds), faster, judged_text(relaxed)]
 
 
 HEAD = [

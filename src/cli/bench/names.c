@@ -60,8 +60,9 @@ bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
 }
 
 const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]) {
-  const bool apart = timed->w_dtype != timed->dtype;
-  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
-           apart ? rwkv6_dtype_name(timed->w_dtype) : "", timed->precision == RWKV6_PRECISION_FULL ? "" : ", relaxed");
+  const bool apart = timed->w_dtype != timed->dtype, relaxed = timed->precision != RWKV6_PRECISION_FULL;
+  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
+           apart ? rwkv6_dtype_name(timed->w_dtype) : "", relaxed ? ", " : "",
+           relaxed ? cli_precision_name(timed->precision) : "");
   return text;
 }
