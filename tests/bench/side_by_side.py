@@ -337,19 +337,24 @@ def plot_tokens(runs, path):
     plots.save_plot(figure, path)
 
 
+def errors(run):
+    """Whose, name, mark and (ms, relative error of o) of the runs of forward that have both."""
+    for whose, name, mark in (("ours", "rwkv6cl", "o"), ("relaxed", "rwkv6cl relaxed", "^"), ("fla", "fla", "s")):
+        points = []
+        for entry in run["rows"]:
+            one, row = entry.get(whose) or {}, entry["row"]
+            error = (one.get("errors") or {}).get("o")
+            if not is_decode(row) and row["operation"] == "forward" and error and error == error:
+                seconds = one["eager"]["median"] if whose == "fla" else one["time"]["median"]
+                points.append((1e3 * seconds, error))
+        if points:
+            yield whose, name, mark, points
+
+
 def plot_error(runs, path):
     figure, axes = plots.new_plot()
     for i, run in enumerate(runs):
-        for whose, name, mark in (("ours", "rwkv6cl", "o"), ("relaxed", "rwkv6cl relaxed", "^"), ("fla", "fla", "s")):
-            points = []
-            for entry in run["rows"]:
-                one, row = entry.get(whose) or {}, entry["row"]
-                error = (one.get("errors") or {}).get("o")
-                if not is_decode(row) and row["operation"] == "forward" and error and error == error:
-                    seconds = one["eager"]["median"] if whose == "fla" else one["time"]["median"]
-                    points.append((1e3 * seconds, error))
-            if not points:
-                continue
+        for whose, name, mark, points in errors(run):
             label = "%s %s, K = V = %d" % (name, run["dtype"], run["dim"])
             axes.plot(
                 [p[0] for p in points],
@@ -374,7 +379,8 @@ def write_all(runs, folder, name):
         write_table(runs, file)
     if any(curve(run) for run in runs):  # none if a device refuses them all
         plot_tokens(runs, start + "_tokens.svg")
-    plot_error(runs, start + "_error.svg")
+    if any(list(errors(run)) for run in runs):
+        plot_error(runs, start + "_error.svg")
 
 
 def all_right(runs):

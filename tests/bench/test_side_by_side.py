@@ -225,6 +225,16 @@ class TestTable(unittest.TestCase):
         self.assertTrue(all(entry["fla"]["by_version"].keys() == {"0.5.2", "0.6.0"} for entry in run["rows"]))
         self.assertEqual(run["software"]["fla-core"], "0.5.2, 0.6.0")
 
+    def test_nothing_to_draw(self):
+        def refuse_all(joined):
+            for entry in joined:
+                entry["ours"] = entry["fla"] = {"error": "no kernel for it"}
+                entry.pop("relaxed", None)
+
+        with tempfile.TemporaryDirectory() as folder:
+            side_by_side.write_all([self.make_run(refuse_all)], folder, "none")
+            self.assertEqual(sorted(os.listdir(folder)), ["none.json", "none.md"])
+
     @unittest.skipUnless(has("matplotlib"), "needs matplotlib")
     def test_files(self):
         with tempfile.TemporaryDirectory() as folder:
