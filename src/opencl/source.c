@@ -95,7 +95,8 @@ static rwkv6_status expand(expansion *e, const char *name) {
 rwkv6_status rwkv6_cl_source(const char *file, char **text, rwkv6_error *error) {
   expansion e = {.folder = getenv("RWKV6_KERNEL_DIR"), .error = error};
   if (e.folder && !*e.folder) e.folder = NULL;
-  const rwkv6_status status = expand(&e, file);
+  rwkv6_status status = expand(&e, file);
+  if (!status && !e.length) status = rwkv6_fail(error, RWKV6_BUILD_FAILED, "kernel file %.1000s is empty", file);
   if (status)
     free(e.text);
   else

@@ -94,6 +94,27 @@ static void test_kernel_folder_missing(void **state) {
   unsetenv("RWKV6_KERNEL_DIR");
 }
 
+static void test_kernel_file_empty(void **state) {
+  (void)state;
+  char folder[] = "/tmp/rwkv6-kernels-XXXXXX";
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 1, 4, 1, 7, 9);
+  assert_non_null(mkdtemp(folder));
+  write_kernels(folder, "");
+  setenv("RWKV6_KERNEL_DIR", folder, 1);
+  for (size_t i = 0; i < devices.count; i++) {
+    rwkv6_device *device = NULL;
+    rwkv6_plan *plan = NULL;
+    rwkv6_error error = RWKV6_ERROR_INIT;
+    assert_int_equal(rwkv6_device_open(devices.info[i].id, NULL, &device, NULL), RWKV6_OK);
+    check(rwkv6_plan_create(device, &problem, RWKV6_FORWARD, RWKV6_MODE_RECURRENT, &plan, &error), RWKV6_BUILD_FAILED, &error,
+          "recurrent_forward.cl is empty");
+    rwkv6_device_close(&device);
+  }
+  unsetenv("RWKV6_KERNEL_DIR");
+  write_kernels(folder, NULL);
+}
+
 /* More tokens than one buffer can hold. Addresses are made up: they must not be touched. */
 static void check_out_of_device_memory(size_t device, rwkv6_mode mode) {
   rwkv6_problem problem;
@@ -183,6 +204,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_build_failure),
     cmocka_unit_test(test_kernel_folder_missing),
+    cmocka_unit_test(test_kernel_file_empty),
     cmocka_unit_test(test_out_of_device_memory),
 #if RWKV6_HAVE_OPENCL
     cmocka_unit_test(test_out_of_device_memory_late),
