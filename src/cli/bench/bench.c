@@ -71,10 +71,10 @@ static rwkv6_status open_device(session *now, rwkv6_device_info *info, rwkv6_err
   return status;
 }
 
-static cli_exit exit_of(const bench_options *options, bench_outcome outcome) {
+static cli_exit exit_of(const bench_case *timed, bench_outcome outcome) {
   switch (outcome) {
   case BENCH_PASSED: return CLI_EXIT_OK;
-  case BENCH_REFUSED: return options->suite ? CLI_EXIT_OK : CLI_EXIT_REFUSED;
+  case BENCH_REFUSED: return timed->of_suite ? CLI_EXIT_OK : CLI_EXIT_REFUSED;
   default: return CLI_EXIT_FAILED;
   }
 }
@@ -89,11 +89,11 @@ static cli_exit measure_cases(session *now) {
                  bench_shape_format(&timed->shape, shape));
     bench_measure(now->device, now->backend, now->report.peaks.host_clock, timed, &result);
     bench_report_case(&now->report, timed, &result);
-    const cli_exit outcome = exit_of(now->options, result.outcome);
+    const cli_exit outcome = exit_of(timed, result.outcome);
     /* A failure says more than a refusal. */
     if (outcome && worst != CLI_EXIT_FAILED) worst = outcome;
   }
-  return worst;
+  return now->report.refused == now->cases.count ? CLI_EXIT_REFUSED : worst;
 }
 
 static rwkv6_status begin(session *now, rwkv6_device_info *info, rwkv6_error *error) {

@@ -26,6 +26,7 @@ typedef struct bench_case {
   rwkv6_decay decay;
   conform_distribution distribution;
   rwkv6_precision precision;
+  bool of_suite; /* if the device does not take it, that is only told */
 } bench_case;
 
 typedef enum bench_outcome {
@@ -41,7 +42,7 @@ typedef struct bench_result {
   int64_t sequences; /* of a ragged batch these two are drawn */
   int64_t longest;
   rwkv6_mode mode;
-  rwkv6_precision precision; /* of the plan's problem */
+  rwkv6_precision precision; /* that was computed with: full, unless the variant makes use of relaxed */
   char variant[64];
   double plan;         /* seconds to make the plan */
   uint64_t workspace;  /* bytes */

@@ -8,6 +8,7 @@
 #include "cli/bench/check.h"
 #include "plan.h"
 #include "problem.h"
+#include "registry.h"
 
 #define MOST_SETS 2048
 
@@ -52,7 +53,7 @@ static void describe(const bench_run *run, uint64_t buffers, bench_result *resul
   rwkv6_plan_get_info(run->plan, &info, NULL); /* cannot fail: neither is NULL */
   snprintf(result->variant, sizeof result->variant, "%s", info.variant);
   result->mode = info.mode;
-  result->precision = problem->precision;
+  result->precision = rwkv6_rounds_A(problem, run->plan->variant->arithmetic) ? RWKV6_PRECISION_RELAXED : RWKV6_PRECISION_FULL;
   result->workspace = info.workspace;
   result->extra = info.workspace + buffers;
   result->launches = info.launches;

@@ -59,10 +59,12 @@ bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
   return false;
 }
 
-const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]) {
-  const bool apart = timed->w_dtype != timed->dtype, relaxed = timed->precision != RWKV6_PRECISION_FULL;
-  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
-           apart ? rwkv6_dtype_name(timed->w_dtype) : "", relaxed ? ", " : "",
-           relaxed ? cli_precision_name(timed->precision) : "");
+const char *bench_storage_format(const bench_case *timed, rwkv6_precision computed, char text[BENCH_STORAGE_TEXT]) {
+  const bool apart = timed->w_dtype != timed->dtype, relaxed = timed->precision == RWKV6_PRECISION_RELAXED;
+  snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
+           apart ? rwkv6_dtype_name(timed->w_dtype) : "",
+           !relaxed                              ? ""
+           : computed == RWKV6_PRECISION_RELAXED ? ", relaxed"
+                                                 : ", relaxed as full");
   return text;
 }

@@ -13,8 +13,9 @@ bool bench_decay_parse(const char *text, rwkv6_decay *decay);
 bool bench_mode_parse(const char *text, rwkv6_mode *mode);
 bool bench_operation_parse(const char *text, rwkv6_operation *operation);
 
-/* "bf16"; where w is stored otherwise, "bf16, w in fp32"; with ", relaxed" behind it where precision is. */
-#define BENCH_STORAGE_TEXT 32
-const char *bench_storage_format(const bench_case *timed, char text[BENCH_STORAGE_TEXT]);
+/* "bf16"; where w is stored otherwise, "bf16, w in fp32"; where relaxed precision was asked for, with ", relaxed" behind it,
+ * or, if the kernels made no use of that, ", relaxed as full". */
+#define BENCH_STORAGE_TEXT 40
+const char *bench_storage_format(const bench_case *timed, rwkv6_precision computed, char text[BENCH_STORAGE_TEXT]);
 
 #endif

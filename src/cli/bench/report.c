@@ -39,7 +39,8 @@ void bench_report_begin(bench_report *report, const rwkv6_device_info *device) {
 static void print_start(const bench_start *start, const char *name, const bench_start_times *times) {
   char storage[BENCH_STORAGE_TEXT], shape[BENCH_SHAPE_TEXT];
   printf("| %s %s %s, %s | %s | %s |", cli_mode_name(start->of.mode), cli_operation_name(start->of.operation),
-         bench_storage_format(&start->of, storage), bench_shape_format(&start->of.shape, shape), times->variant, name);
+         bench_storage_format(&start->of, start->of.precision, storage), bench_shape_format(&start->of.shape, shape),
+         times->variant, name);
   if (times->status)
     printf(" %s | | |\n", times->message);
   else
@@ -74,8 +75,9 @@ static int worst_tensor(const bench_result *result) {
 static void print_name(const bench_case *timed, const bench_result *result) {
   char shape[BENCH_SHAPE_TEXT], storage[BENCH_STORAGE_TEXT];
   const char *asked = timed->variant ? timed->variant : "";
+  bench_storage_format(timed, result->variant[0] ? result->precision : timed->precision, storage);
   printf("| %s %s | %s | %s, %s%s%s | %s |", cli_mode_name(result->variant[0] ? result->mode : timed->mode),
-         cli_operation_name(timed->operation), bench_shape_format(&timed->shape, shape), bench_storage_format(timed, storage),
+         cli_operation_name(timed->operation), bench_shape_format(&timed->shape, shape), storage,
          bench_distribution_name(timed->distribution), timed->decay == RWKV6_DECAY_LOG ? "" : " ",
          timed->decay == RWKV6_DECAY_LOG ? "" : cli_decay_name(timed->decay), result->variant[0] ? result->variant : asked);
 }

@@ -52,7 +52,7 @@ static rwkv6_status add_shape(const bench_options *options, const bench_shape *s
 #define CHUNK RWKV6_MODE_CHUNK
 #define RECURRENT RWKV6_MODE_RECURRENT
 #define ROW(shape, mode, dtype, distribution)                                                                                  \
-  { shape, RWKV6_FORWARD, mode, NULL, dtype, dtype, RWKV6_DECAY_LOG, distribution, RWKV6_PRECISION_FULL }
+  { shape, RWKV6_FORWARD, mode, NULL, dtype, dtype, RWKV6_DECAY_LOG, distribution, RWKV6_PRECISION_FULL, true }
 
 /* Training and prompts, both operations. Variant and decay form are the library's and log, precision is what is asked for. */
 static const bench_case both_operations[] = {
@@ -108,6 +108,7 @@ static rwkv6_status add_row(const bench_options *options, const bench_case *row,
   added.operation = operation;
   added.variant = options->variant;
   added.precision = options->precision;
+  added.of_suite = true;
   if (options->has_dtype) added.w_dtype = options->w_dtype; /* a row of another type is not wanted anyway */
   return wanted(options, &added) && !known(cases, &added) ? append(cases, &added, error) : RWKV6_OK;
 }
