@@ -18,8 +18,8 @@ work=$PWD/build-tests
 
 # A step is a name here, a function plan_STEP that queues its jobs, and in needed() the packages that only it needs.
 quick_steps='gcc install'
-default_steps='gcc no-opencl valgrind no-library install clang sanitizers threads'
-full_steps="$default_steps machines compilers fuzz"
+default_steps='gcc no-opencl valgrind no-library install clang sanitizers threads compilers'
+full_steps="$default_steps machines fuzz"
 
 # Platforms that have to be there, by the names that platform_name gives them.
 required_platforms='intel pocl rusticl'
@@ -35,7 +35,13 @@ needed() {
   need pocl-opencl-icd has_opencl_driver pocl
   need python3-venv python3 -c 'import ensurepip'
   for step in $steps; do
-    case $step in clang | valgrind) need "$step" command -v "$step" ;; esac
+    case $step in
+    clang | valgrind) need "$step" command -v "$step" ;;
+    compilers)
+      need clang-15 command -v clang-15
+      need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+      ;;
+    esac
   done
 }
 
@@ -504,7 +510,13 @@ plan_compilers() {
 }
 
 compilers() {
-  script "compilers of other GPUs" sh tests/compilers/run.sh
+  if [ "$level" = full ]; then
+    script "compilers of other GPUs" sh tests/compilers/run.sh
+    return
+  fi
+  # What no device here compiles as it is: kernels with inline PTX. (Without ptxas, instructions of sm_90a are comments still.)
+  script "kernels of NVIDIA's matrix units, compiled" python3 tests/compilers/resources.py "$work/gcc/tests/compilers/programs" \
+    "$work/compilers/sources" tests/compilers/resources.tsv --variants nvidia,hopper sm_90
 }
 
 # A minute of each fuzzer; the corpus is part of every suite.
