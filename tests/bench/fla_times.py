@@ -10,6 +10,7 @@ import gc
 import importlib.metadata
 import json
 import math
+import os
 import sys
 import time
 
@@ -236,6 +237,14 @@ def outcome_text(answer):
     return "%.4f ms, in a graph: %s, errors: %s" % (1e3 * answer["eager"]["median"], graph, answer["errors"])
 
 
+def write_answers(path, answers):
+    """After each row: what comes later may end this process."""
+    versions = {name: importlib.metadata.version(name) for name in ("fla-core", "torch", "triton")}
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump({"versions": versions, "device": torch.cuda.get_device_name(), "rows": answers}, file)
+    os.replace(path + ".new", path)
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         rows = json.load(file)
@@ -252,9 +261,7 @@ def main():
         print(about + outcome_text(answers[-1]), file=sys.stderr, flush=True)
         gc.collect()
         torch.cuda.empty_cache()
-    versions = {name: importlib.metadata.version(name) for name in ("fla-core", "torch", "triton")}
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
-        json.dump({"versions": versions, "device": torch.cuda.get_device_name(), "rows": answers}, file)
+        write_answers(sys.argv[2], answers)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,17 @@
 `run` times one storage type and head size, as Triton tunes each for a minute or more; `merge` joins such runs. Both write a table
 (side_by_side*.md), everything that was measured (.json), and two plots (_tokens.svg: time over tokens; _error.svg: error against time).
 Rows of chunk forward in bf16 are timed with relaxed precision too. Each --fla is a folder with one version of fla-core (pip install
---target); the faster version of each row is compared with. Needs torch, triton and einops for fla, matplotlib for the plots. `growth` has
-no fla: from what `rwkv6 bench --suite full --operation forward --mode chunk --json` printed it draws time over T and over N x H
-(growth.svg) and prints both tables. Exit status 1 if a row could not be measured or a result of rwkv6cl is wrong.
+--target); the faster version of each row is compared with, and what one measured before it failed is kept. Needs torch, triton and einops
+for fla, matplotlib for the plots. `growth` has no fla: from what `rwkv6 bench --suite full --operation forward --mode chunk --json`
+printed it draws time over T and over N x H (growth.svg) and prints both tables. Exit status 1 if a row could not be measured or a result of
+rwkv6cl is wrong.
 """
 
 import argparse
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -119,7 +121,7 @@ def join_ours(row, cases):
     parts = [cases[operation, row["mode"], row["distribution"], shape_text(row)] for operation in operations]
     refused = [part for part in parts if part["result"] in ("refused", "failed")]
     if refused:
-        return {"error": refused[0]["error"].splitlines()[0]}
+        return {"error": " ".join(refused[0]["error"].split())}
     return {
         "result": "passed" if all(part["result"] == "passed" for part in parts) else "wrong",
         "variant": "+".join(dict.fromkeys(part["variant"] for part in parts)),
@@ -141,19 +143,35 @@ def has_relaxed(row):
 # ------------------------------------------------------------------------------------------------------------------- fla
 
 
+def path_with(folder):
+    return os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
+
+
+def find_fla(folder):
+    """Before minutes of measurements: that there is what they need."""
+    look = "import importlib.util as u; print(*(name for name in ('torch', 'triton', 'einops', 'fla') if not u.find_spec(name)))"
+    command = [sys.executable, "-c", look]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=path_with(folder)), check=True)
+    if done.stdout.strip():
+        raise SystemExit("side_by_side: %s has no %s" % (folder, ", no ".join(done.stdout.split())))
+
+
 def run_fla(folder, rows, deadline):
-    """The answers of one version, measured in a process of its own; rows that are not begun by then (time.time()) are left out."""
+    """The answers of one version, measured in a process of its own; rows that are not begun by then (time.time()), or that it came
+    to no end with, are errors."""
     with tempfile.TemporaryDirectory() as work:
         asked, answered = os.path.join(work, "rows.json"), os.path.join(work, "answers.json")
         with open(asked, "w", encoding="utf-8") as file:
             json.dump(rows, file)
-        path = os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
         command = [sys.executable, os.path.join(FOLDER, "fla_times.py"), asked, answered, repr(deadline)]
-        done = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PYTHONPATH=path), check=False)
-        if done.returncode or not os.path.exists(answered):
-            raise SystemExit("side_by_side: fla in %s ended with status %d" % (folder, done.returncode))
-        with open(answered, encoding="utf-8") as file:
-            return json.load(file)
+        done = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PYTHONPATH=path_with(folder)), check=False)
+        answers = {"versions": {"fla-core": folder}, "rows": []}
+        if os.path.exists(answered):
+            with open(answered, encoding="utf-8") as file:
+                answers = json.load(file)
+        missing = {"error": "fla in %s ended with status %d" % (folder, done.returncode)}
+        answers["rows"] += [missing] * (len(rows) - len(answers["rows"]))
+        return answers
 
 
 def fla_seconds(answer, decode):
@@ -192,7 +210,11 @@ def run_versions(folders, rows, end):
 
 def measure(options):
     end = time.time() + 60 * options.minutes
-    rows = make_rows(options.dtype, options.dim, options.operation)
+    if not shutil.which(options.tool):
+        raise SystemExit("side_by_side: there is no program " + options.tool)
+    for folder in options.fla:
+        find_fla(folder)
+    rows = make_rows(options.dtype, options.dim, options.operation)[: options.rows]
     documents, cases = run_tool(options.tool, options.device, options.variant, options.dtype, rows)
     relaxed = run_tool(options.tool, options.device, options.variant, options.dtype, list(filter(has_relaxed, rows)), "relaxed")[1]
     ours = [join_ours(row, cases) for row in rows]
@@ -214,7 +236,7 @@ def measure(options):
         "device": first["device"],
         "version": first["version"],
         "peaks": first["peaks"],
-        "software": dict(fla[0]["versions"], **{"fla-core": ", ".join(versions)}),
+        "software": {**{name: text for one in fla for name, text in one["versions"].items()}, "fla-core": ", ".join(versions)},
         "rows": joined,
     }
 
@@ -409,6 +431,7 @@ def parse(arguments):
     run.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16"))
     run.add_argument("--dim", required=True, type=int, help="K = V")
     run.add_argument("--operation", choices=("forward", "both"), default="both")
+    run.add_argument("--rows", type=int, help="only the first so many: training and prompts come first, in the order of the table")
     run.add_argument("--minutes", type=float, default=1e6, help="after which no further row is begun; default: no limit")
     run.add_argument("--device", help="of the tool; default: the first GPU")
     run.add_argument("--variant", help="of the tool, in chunk mode; default: what the library chooses")

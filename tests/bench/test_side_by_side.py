@@ -214,16 +214,40 @@ class TestTable(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as patches:
             patches.enter_context(unittest.mock.patch.object(side_by_side, "run_fla", run_fla))
+            patches.enter_context(unittest.mock.patch.object(side_by_side, "find_fla", lambda _: None))
             patches.enter_context(unittest.mock.patch.object(side_by_side, "make_rows", lambda *_: rows))
             options = ["--tool", TOOL, "--device", "cpu", "--fla", "0.5.2", "--fla", "0.6.0", "--dtype", "bf16", "--dim", "8"]
             self.assertEqual(side_by_side.main(["run", "--minutes", "30", "--out", folder] + options), 0)
             (run,) = side_by_side.read_runs([os.path.join(folder, "side_by_side_bf16_8.json")])
-        self.assertEqual([one[0] for one in asked], ["0.5.2", "0.6.0"])
+            self.assertEqual(side_by_side.main(["run", "--rows", "1", "--out", folder] + options), 0)
+            (short,) = side_by_side.read_runs([os.path.join(folder, "side_by_side_bf16_8.json")])
+        self.assertEqual([entry["row"] for entry in short["rows"]], [run["rows"][0]["row"]])
+        self.assertEqual([one[0] for one in asked], ["0.5.2", "0.6.0"] * 2)
         self.assertTrue(0 < asked[0][2] < asked[1][2] < 1800)
         ragged = [row for row in asked[0][1] if row["ragged"]]
         self.assertTrue(all(sum(row["lengths"]) == 80 and row["sequences"] == len(row["lengths"]) for row in ragged) and ragged)
         self.assertTrue(all(entry["fla"]["by_version"].keys() == {"0.5.2", "0.6.0"} for entry in run["rows"]))
         self.assertEqual(run["software"]["fla-core"], "0.5.2, 0.6.0")
+
+    def test_fla_that_fails(self):
+        def run(command, **_):
+            if versions:
+                with open(command[3], "w", encoding="utf-8") as file:
+                    json.dump({"versions": versions, "rows": [answer(8.0, 4.0)]}, file)
+            return subprocess.CompletedProcess(command, 3)
+
+        failed = {"error": "fla in there ended with status 3"}
+        with unittest.mock.patch.object(side_by_side.subprocess, "run", run):
+            versions = {"fla-core": "0.5.2", "torch": "2.11.0"}
+            self.assertEqual(side_by_side.run_fla("there", [1, 2, 3], 0)["rows"], [answer(8.0, 4.0), failed, failed])
+            versions = None
+            self.assertEqual(side_by_side.run_fla("there", [1], 0), {"versions": {"fla-core": "there"}, "rows": [failed]})
+
+    def test_no_fla(self):
+        with self.assertRaisesRegex(SystemExit, "/nowhere has no .*fla"):
+            side_by_side.main(["run", "--tool", TOOL, "--fla", "/nowhere", "--dtype", "bf16", "--dim", "8", "--out", "none"])
+        with self.assertRaisesRegex(SystemExit, "no program /nowhere"):
+            side_by_side.main(["run", "--tool", "/nowhere", "--fla", ".", "--dtype", "bf16", "--dim", "8", "--out", "none"])
 
     def test_nothing_to_draw(self):
         def refuse_all(joined):
