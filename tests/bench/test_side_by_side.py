@@ -314,7 +314,7 @@ class TestGrowth(unittest.TestCase):
         powers = [2**i for i in range(7, 21)]
         self.assertEqual([int(row[0]) for row in tokens[2:]], sorted(powers + [127, 129, 1023, 4095, 4097, 16381, 32771]))
         powers = [2**i for i in range(13)]
-        self.assertEqual([int(row[0]) for row in heads[2:]], sorted(powers + [3, 7, 31, 33, 65, 127, 129, 257, 513]))
+        self.assertEqual([int(row[0]) for row in heads[2:]], sorted(powers + [3, 7, 31, 33, 65, 89, 127, 129, 133, 257, 265, 320, 513, 529]))
         self.assertTrue(all(len(row) == 1 + len(growth.HEAD) for row in tokens + heads))
         (case,) = self.documents[0]["cases"]
         self.assertEqual(tokens[2][1], "%.4f" % (1e3 * case["time"]["median"]))

@@ -132,10 +132,13 @@ static rwkv6_status add_point(const bench_options *options, int64_t sequences, i
   return status ? status : add_row(options, &row, RWKV6_BACKWARD, cases, error);
 }
 
-/* Over T at one sequence, powers of 2 and odd numbers beside them; over N x H at 4096 tokens likewise. */
+/*
+ * Over T at one sequence, powers of 2 and odd numbers beside them; over N x H at 4096 tokens likewise, and where a device of
+ * 132 compute units has just begun another round of work-groups, with one or two of them to a unit.
+ */
 static rwkv6_status add_growth(const bench_options *options, bench_cases *cases, rwkv6_error *error) {
   static const int64_t odd_lengths[] = {127, 129, 1023, 4095, 4097, 16381, 32771};
-  static const int64_t odd_heads[] = {3, 7, 31, 33, 65, 127, 129, 257, 513};
+  static const int64_t other_heads[] = {3, 7, 31, 33, 65, 89, 127, 129, 133, 257, 265, 320, 513, 529};
   rwkv6_status status = RWKV6_OK;
   for (int64_t length = 128; length <= 1048576 && !status; length *= 2)
     status = add_point(options, 1, length, 32, cases, error);
@@ -145,8 +148,8 @@ static rwkv6_status add_growth(const bench_options *options, bench_cases *cases,
     const int64_t heads = all < 32 ? all : 32;
     status = add_point(options, all / heads, 4096, heads, cases, error);
   }
-  for (size_t i = 0; i < sizeof odd_heads / sizeof *odd_heads && !status; ++i)
-    status = add_point(options, 1, 4096, odd_heads[i], cases, error);
+  for (size_t i = 0; i < sizeof other_heads / sizeof *other_heads && !status; ++i)
+    status = add_point(options, 1, 4096, other_heads[i], cases, error);
   return status;
 }
 
