@@ -96,7 +96,7 @@ import json, sys
 case, = json.load(open(sys.argv[1]))['cases']
 assert (case['result'], case['mode'], case['variant']) == ('refused', 'auto', 'none'), case" "$work/stdout"
 expect 2 "26 refused" --device cpu --suite short --variant none
-expect 2 "50 refused" --device cpu --suite full --variant none --mode chunk --operation forward --shape 2,9,1,4,4
+expect 2 "55 refused" --device cpu --suite full --variant none --mode chunk --operation forward --shape 2,9,1,4,4
 check "a point of the curves" grep -qF "| chunk forward | 1,1048576,32,64,64 | bf16, ordinary |" "$work/stdout"
 expect 2 "2 refused" --device cpu --suite full --variant none --decay resets --shape 2,9,1,4,4 --operation backward
 expect 2 "forward only" --device cpu --shape 1,4,1,4,4 --decay factor --operation backward
