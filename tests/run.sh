@@ -37,10 +37,7 @@ needed() {
   for step in $steps; do
     case $step in
     clang | valgrind) need "$step" command -v "$step" ;;
-    compilers)
-      need clang-15 command -v clang-15
-      need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
-      ;;
+    compilers) needed_for_nvidia ;;
     esac
   done
 }

@@ -143,15 +143,16 @@ def has_relaxed(row):
 # ------------------------------------------------------------------------------------------------------------------- fla
 
 
-def path_with(folder):
-    return os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
+def environment_with(folder):
+    path = os.pathsep.join([folder] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).strip(os.pathsep)
+    return dict(os.environ, PYTHONPATH=path)
 
 
 def find_fla(folder):
     """Before minutes of measurements: that there is what they need."""
     look = "import importlib.util as u; print(*(name for name in ('torch', 'triton', 'einops', 'fla') if not u.find_spec(name)))"
     command = [sys.executable, "-c", look]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=path_with(folder)), check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment_with(folder), check=True)
     if done.stdout.strip():
         raise SystemExit("side_by_side: %s has no %s" % (folder, ", no ".join(done.stdout.split())))
 
@@ -164,7 +165,7 @@ def run_fla(folder, rows, deadline):
         with open(asked, "w", encoding="utf-8") as file:
             json.dump(rows, file)
         command = [sys.executable, os.path.join(FOLDER, "fla_times.py"), asked, answered, repr(deadline)]
-        done = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PYTHONPATH=path_with(folder)), check=False)
+        done = subprocess.run(command, stdout=sys.stderr, env=environment_with(folder), check=False)
         answers = {"versions": {"fla-core": folder}, "rows": []}
         if os.path.exists(answered):
             with open(answered, encoding="utf-8") as file:

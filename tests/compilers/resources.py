@@ -62,6 +62,13 @@ def rows_of(program, found):
         yield key, tuple(found[kernel])
 
 
+def of_variants(listed, variants):
+    """The programs of these variants (None: of all), and [failures]: a name that none has."""
+    kept = [program for program in listed if not variants or program["variant"] in variants]
+    missing = set(variants or ()) - {program["variant"] for program in kept}
+    return kept, ["no program is of variant " + name for name in sorted(missing)]
+
+
 def versions_of(targets):
     """{vendor: version of its compiler}, of those vendors alone: not every machine has all compilers."""
     return {vendor: compile.version(vendor) for vendor in sorted({compile.vendor_of(target) for target in targets})}
@@ -73,8 +80,8 @@ def measure(programs, work, targets, variants):
     known.mkdir(parents=True, exist_ok=True)
     compilers = "\n".join([*versions_of(targets).values(), pathlib.Path(compile.__file__).read_text()])
     listed = [program for target in targets for program in list_programs(programs, target, work)]
-    listed = [program for program in listed if not variants or program["variant"] in variants]
-    rows, failures, broken, bare = {}, [], set(), 0
+    listed, failures = of_variants(listed, variants)
+    rows, broken, bare = {}, set(), 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for program, found in zip(listed, pool.map(lambda p: figures(p, known, compilers), listed)):
             about = "%s, %s %s, %s" % (program["target"], program["kernels"][0], program["variant"], program["specialization"])

@@ -37,8 +37,7 @@ needed() {
     need rocm-device-libs test -e /usr/lib/x86_64-linux-gnu/amdgcn/bitcode/ocml.bc
   fi
   if targeted 'sm_*'; then
-    need clang-15 command -v clang-15
-    need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+    needed_for_nvidia
   fi
 }
 

@@ -45,6 +45,12 @@ class Table(unittest.TestCase):
         # Without a compiler for it nothing is said of a target.
         self.assertEqual(resources.compare(rows, {**rows, key("sm_80"): figures()}, set())[0], [])
 
+    def test_a_variant_without_programs_fails(self):
+        listed = [{"variant": "portable"}, {"variant": "hopper"}]
+        self.assertEqual(resources.of_variants(listed, None), (listed, []))
+        self.assertEqual(resources.of_variants(listed, ["hopper"]), (listed[1:], []))
+        self.assertEqual(resources.of_variants(listed, ["hopper", "hoper"]), (listed[1:], ["no program is of variant hoper"]))
+
 
 class Hidden(unittest.TestCase):
     def test_instructions_are_shown(self):

@@ -37,6 +37,12 @@ needed_to_build() {
   need ocl-icd-libopencl1 has_opencl_loader
 }
 
+# A compiler for NVIDIA's GPUs.
+needed_for_nvidia() {
+  need clang-15 command -v clang-15
+  need libclc-15 test -e /usr/lib/clc/nvptx64--nvidiacl.bc
+}
+
 # require FUNCTION: FUNCTION says with `need` what there has to be. Installs what is missing; ends the script if that fails.
 require() {
   missing=

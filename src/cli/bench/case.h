@@ -42,7 +42,8 @@ typedef struct bench_result {
   int64_t sequences; /* of a ragged batch these two are drawn */
   int64_t longest;
   rwkv6_mode mode;
-  rwkv6_precision precision; /* that was computed with: full, unless the variant makes use of relaxed */
+  rwkv6_precision precision; /* that was computed with: full, unless the variant makes use of relaxed. Without a plan this and
+                              * mode are as asked for */
   char variant[64];
   double plan;         /* seconds to make the plan */
   uint64_t workspace;  /* bytes */

@@ -106,6 +106,8 @@ void bench_measure(rwkv6_device *device, const bench_backend *backend, bool host
   memset(&data, 0, sizeof data);
   bench_run run = {.device = device, .data = &data, .host_clock = host_clock};
   memset(result, 0, sizeof *result);
+  result->mode = timed->mode;
+  result->precision = timed->precision;
   result->error = (rwkv6_error)RWKV6_ERROR_INIT;
   const rwkv6_status status = measure(backend, timed, &data, &run, result, &result->error);
   if (status) result->outcome = outcome_of(status);

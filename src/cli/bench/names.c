@@ -59,12 +59,14 @@ bool bench_operation_parse(const char *text, rwkv6_operation *operation) {
   return false;
 }
 
+static const char *precision_text(rwkv6_precision asked, rwkv6_precision computed) {
+  if (asked == RWKV6_PRECISION_FULL) return "";
+  return computed == RWKV6_PRECISION_RELAXED ? ", relaxed" : ", relaxed as full";
+}
+
 const char *bench_storage_format(const bench_case *timed, rwkv6_precision computed, char text[BENCH_STORAGE_TEXT]) {
-  const bool apart = timed->w_dtype != timed->dtype, relaxed = timed->precision == RWKV6_PRECISION_RELAXED;
+  const bool apart = timed->w_dtype != timed->dtype;
   snprintf(text, BENCH_STORAGE_TEXT, "%s%s%s%s", rwkv6_dtype_name(timed->dtype), apart ? ", w in " : "",
-           apart ? rwkv6_dtype_name(timed->w_dtype) : "",
-           !relaxed                              ? ""
-           : computed == RWKV6_PRECISION_RELAXED ? ", relaxed"
-                                                 : ", relaxed as full");
+           apart ? rwkv6_dtype_name(timed->w_dtype) : "", precision_text(timed->precision, computed));
   return text;
 }

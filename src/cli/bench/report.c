@@ -75,11 +75,11 @@ static int worst_tensor(const bench_result *result) {
 static void print_name(const bench_case *timed, const bench_result *result) {
   char shape[BENCH_SHAPE_TEXT], storage[BENCH_STORAGE_TEXT];
   const char *asked = timed->variant ? timed->variant : "";
-  bench_storage_format(timed, result->variant[0] ? result->precision : timed->precision, storage);
-  printf("| %s %s | %s | %s, %s%s%s | %s |", cli_mode_name(result->variant[0] ? result->mode : timed->mode),
-         cli_operation_name(timed->operation), bench_shape_format(&timed->shape, shape), storage,
-         bench_distribution_name(timed->distribution), timed->decay == RWKV6_DECAY_LOG ? "" : " ",
-         timed->decay == RWKV6_DECAY_LOG ? "" : cli_decay_name(timed->decay), result->variant[0] ? result->variant : asked);
+  bench_storage_format(timed, result->precision, storage);
+  printf("| %s %s | %s | %s, %s%s%s | %s |", cli_mode_name(result->mode), cli_operation_name(timed->operation),
+         bench_shape_format(&timed->shape, shape), storage, bench_distribution_name(timed->distribution),
+         timed->decay == RWKV6_DECAY_LOG ? "" : " ", timed->decay == RWKV6_DECAY_LOG ? "" : cli_decay_name(timed->decay),
+         result->variant[0] ? result->variant : asked);
 }
 
 static void print_times(const bench_report *report, const bench_result *result) {

@@ -108,7 +108,6 @@ static rwkv6_status add_row(const bench_options *options, const bench_case *row,
   added.operation = operation;
   added.variant = options->variant;
   added.precision = options->precision;
-  added.of_suite = true;
   if (options->has_dtype) added.w_dtype = options->w_dtype; /* a row of another type is not wanted anyway */
   return wanted(options, &added) && !known(cases, &added) ? append(cases, &added, error) : RWKV6_OK;
 }
@@ -126,8 +125,11 @@ static rwkv6_status add_short(const bench_options *options, bench_cases *cases, 
 /* Chunk mode in bf16 with K = V = 64, both operations, for a curve. */
 static rwkv6_status add_point(const bench_options *options, int64_t sequences, int64_t length, int64_t heads,
                               bench_cases *cases, rwkv6_error *error) {
-  const bench_case row = {
-      .shape = EQUAL(sequences, length, heads, 64), .mode = CHUNK, .dtype = RWKV6_BF16, .w_dtype = RWKV6_BF16};
+  const bench_case row = {.shape = EQUAL(sequences, length, heads, 64),
+                          .mode = CHUNK,
+                          .dtype = RWKV6_BF16,
+                          .w_dtype = RWKV6_BF16,
+                          .of_suite = true};
   const rwkv6_status status = add_row(options, &row, RWKV6_FORWARD, cases, error);
   return status ? status : add_row(options, &row, RWKV6_BACKWARD, cases, error);
 }
