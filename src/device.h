@@ -58,12 +58,8 @@ void rwkv6_cl_device_close(rwkv6_device *device);
  * "off" give NULL: nowhere. */
 rwkv6_status rwkv6_cl_cache_choose(const char *wanted, char **cache_dir, rwkv6_error *error);
 
-/* Launches the kernels of a new plan once, so that no driver compiles in a run (opencl/rehearsal.h). */
+/* Launches the kernels of a new plan once, so that no driver compiles in a run, and keeps its programs (opencl/rehearsal.h). */
 rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error);
-
-/* Puts the programs that are new into the cache, of those whose kernels have been rehearsed. To be called when a plan is made.
- */
-void rwkv6_cl_programs_keep(rwkv6_device *device);
 
 /* rwkv6_device_save_programs and rwkv6_device_load_programs on an OpenCL device, arguments checked. */
 rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error);

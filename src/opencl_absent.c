@@ -43,10 +43,6 @@ rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
   return absent(error);
 }
 
-void rwkv6_cl_programs_keep(rwkv6_device *device) {
-  (void)device;
-}
-
 rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t capacity, size_t *size, rwkv6_error *error) {
   (void)device, (void)blob, (void)capacity, (void)size;
   return absent(error);

@@ -131,7 +131,6 @@ rwkv6_status rwkv6_plan_create_variant(rwkv6_device *device, const rwkv6_problem
     rwkv6_plan_destroy(&made);
     return status;
   }
-  rwkv6_cl_programs_keep(device);
   *plan = made;
   return RWKV6_OK;
 }

@@ -230,8 +230,8 @@ RWKV6_API rwkv6_status rwkv6_device_get_info(const rwkv6_device *device, rwkv6_d
 RWKV6_API const char *rwkv6_device_cache_dir(const rwkv6_device *device);
 
 /**
- * Writes all programs that the device has compiled so far, in this process or from the cache, as one blob: for programs that
- * may not write files, or that ship compiled kernels to machines that are all alike.
+ * Writes the programs of all plans made so far on this device, compiled in this process or from the cache, as one blob: for
+ * programs that may not write files, or that ship compiled kernels to machines that are all alike.
  *
  * @param device   not NULL
  * @param blob     [capacity] bytes; NULL with capacity 0: only the size

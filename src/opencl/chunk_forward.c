@@ -105,12 +105,13 @@ rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *prob
 }
 
 /* Kernels that will not be launched: their program can be kept as it is, lest it be compiled at every start. */
-static rwkv6_status drop_kernels(rwkv6_cl_device *d, cl_kernel *kernels, int count, rwkv6_error *error) {
+static rwkv6_status drop_kernels(rwkv6_device *device, cl_kernel *kernels, int count, rwkv6_error *error) {
+  rwkv6_cl_device *d = device->cl;
   cl_program object = NULL;
   const cl_int code = d->cl->GetKernelInfo(kernels[0], CL_KERNEL_PROGRAM, sizeof object, &object, NULL);
   if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clGetKernelInfo");
   rwkv6_cl_program *program = rwkv6_cl_program_of(d, object);
-  if (program) rwkv6_cl_program_set_rehearsed(d, program, ~(uint64_t)0);
+  if (program) rwkv6_cl_program_complete(device, program, ~(uint64_t)0);
   rwkv6_cl_release_kernels(d, kernels, count);
   return RWKV6_OK;
 }
@@ -123,10 +124,10 @@ rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_proble
     rwkv6_status status = build_states(device, problem, family, wanted, chunk, error);
     if (status || chunk->work_group == wanted) return status;
     const int taken = chunk->work_group;
-    status = drop_kernels(device->cl, chunk->kernel, 1, error);
+    status = drop_kernels(device, chunk->kernel, 1, error);
     if (!status) status = build_outputs(device, problem, family, taken, chunk, error);
     if (status || chunk->work_group == taken) return status;
-    status = drop_kernels(device->cl, states, RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES, error);
+    status = drop_kernels(device, states, RWKV6_CL_CHUNK_KERNELS - RWKV6_CL_CHUNK_STATES, error);
     if (status) return status;
   }
 }

@@ -40,7 +40,8 @@ typedef struct rwkv6_cl_program {
   /* guarded by the device's lock */
   bool is_built;
   bool in_cache;
-  uint64_t rehearsed; /* kernels whose launches need no time of the compiler any more */
+  bool in_rehearsal; /* by one thread at a time */
+  uint64_t complete; /* kernels whose launches need no time of the compiler any more */
 } rwkv6_cl_program;
 
 struct rwkv6_cl_given; /* opencl/cache.h */
@@ -49,8 +50,8 @@ typedef struct rwkv6_cl_device {
   const rwkv6_cl_functions *cl;
   cl_device_id device;
   cl_context context;
-  rwkv6_mutex lock;      /* guards all lists; never held while a driver or a disk works */
-  rwkv6_condition built; /* a program has been built, or could not be */
+  rwkv6_mutex lock;        /* guards all lists; never held while a driver or a disk works */
+  rwkv6_condition changed; /* a program has been built, could not be, or has been rehearsed */
   rwkv6_cl_program *programs;
   struct rwkv6_cl_given *given; /* binaries that the caller handed in */
 } rwkv6_cl_device;
@@ -75,11 +76,14 @@ rwkv6_cl_program *rwkv6_cl_program_next(rwkv6_cl_device *device, const rwkv6_cl_
 /* The built program that is that object, NULL if there is none. */
 rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object);
 
-/* The kernels that have been rehearsed. */
-uint64_t rwkv6_cl_program_rehearsed(rwkv6_cl_device *device, const rwkv6_cl_program *program);
+/* The kernels that are complete. */
+uint64_t rwkv6_cl_program_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program);
 
-/* The rehearsal of these kernels is complete, so that the program can be kept. */
-void rwkv6_cl_program_set_rehearsed(rwkv6_cl_device *device, rwkv6_cl_program *program, uint64_t kernels);
+/*
+ * These kernels have been rehearsed, or will not be launched: puts the program into the cache, if it is new, and only then
+ * tells other threads: PoCL 3.1 has ended a process by an assertion where a binary was made while another thread rehearsed.
+ */
+void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels);
 
 void rwkv6_cl_program_free(const rwkv6_cl_device *device, rwkv6_cl_program *program);
 

@@ -138,7 +138,7 @@ static rwkv6_cl_program *find(const rwkv6_cl_device *d, const char *name) {
  * thread could not. */
 static rwkv6_cl_program *find_built(rwkv6_cl_device *d, const char *name) {
   rwkv6_cl_program *program;
-  while ((program = find(d, name)) && !program->is_built) rwkv6_condition_wait(&d->built, &d->lock);
+  while ((program = find(d, name)) && !program->is_built) rwkv6_condition_wait(&d->changed, &d->lock);
   return program;
 }
 
@@ -167,7 +167,7 @@ static rwkv6_status build_announced(rwkv6_device *device, const request *want, r
   rwkv6_mutex_lock(&d->lock);
   made->is_built = status == RWKV6_OK;
   if (status) take_off(d, made);
-  rwkv6_condition_wake_all(&d->built);
+  rwkv6_condition_wake_all(&d->changed);
   rwkv6_mutex_unlock(&d->lock);
   if (status) rwkv6_cl_program_free(d, made);
   return status;
@@ -205,17 +205,11 @@ rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object
   return program;
 }
 
-uint64_t rwkv6_cl_program_rehearsed(rwkv6_cl_device *device, const rwkv6_cl_program *program) {
+uint64_t rwkv6_cl_program_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program) {
   rwkv6_mutex_lock(&device->lock);
-  const uint64_t kernels = program->rehearsed;
+  const uint64_t kernels = program->complete;
   rwkv6_mutex_unlock(&device->lock);
   return kernels;
-}
-
-void rwkv6_cl_program_set_rehearsed(rwkv6_cl_device *device, rwkv6_cl_program *program, uint64_t kernels) {
-  rwkv6_mutex_lock(&device->lock);
-  program->rehearsed |= kernels;
-  rwkv6_mutex_unlock(&device->lock);
 }
 
 void rwkv6_cl_program_free(const rwkv6_cl_device *device, rwkv6_cl_program *program) {

@@ -11,19 +11,18 @@
 
 #define LARGE_LAUNCH ((size_t)65536) /* work-items */
 
-/* Kernels of one program in this rehearsal. */
-typedef struct launched {
-  struct launched *next;
+/* A program with kernels to rehearse. */
+typedef struct part {
+  struct part *next;
   rwkv6_cl_program *program;
-  uint64_t kernels;
-} launched;
+  uint64_t kernels; /* seen so far in this walk */
+} part;
 
 struct rwkv6_cl_rehearsal {
   rwkv6_cl_device *device;
   size_t least;           /* work-items of a launch */
-  cl_command_queue queue; /* NULL: only find out whether there is anything to rehearse */
-  bool needed;
-  launched *launched; /* rehearsed once the queue is finished */
+  cl_command_queue queue; /* NULL: only find out what there is to rehearse */
+  part *parts;
 };
 
 /* The program of a kernel, and the kernel as a bit of a set. */
@@ -41,28 +40,28 @@ static cl_int describe(rwkv6_cl_device *d, cl_kernel kernel, rwkv6_cl_program **
   return CL_SUCCESS;
 }
 
-/* What of the program has been launched in this rehearsal; NULL: nothing. */
-static launched *find_launched(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program) {
-  launched *found = rehearsal->launched;
+static part *find_part(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program) {
+  part *found = rehearsal->parts;
   while (found && found->program != program) found = found->next;
   return found;
 }
 
-static bool is_rehearsed(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program, uint64_t bit) {
-  const launched *found = find_launched(rehearsal, program);
-  const uint64_t kernels = rwkv6_cl_program_rehearsed(rehearsal->device, program) | (found ? found->kernels : 0);
+/* Whether a kernel is complete, or was seen before in this walk. */
+static bool is_done(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program, uint64_t bit) {
+  const part *found = find_part(rehearsal, program);
+  const uint64_t kernels = rwkv6_cl_program_kernels(rehearsal->device, program) | (found ? found->kernels : 0);
   return (kernels & bit) != 0;
 }
 
 /* False if there is no memory. */
 static bool take_down(rwkv6_cl_rehearsal *rehearsal, rwkv6_cl_program *program, uint64_t bit) {
-  launched *taken = find_launched(rehearsal, program);
+  part *taken = find_part(rehearsal, program);
   if (!taken) {
-    taken = rwkv6_alloc(1, sizeof *taken, "the launches of a program", NULL);
+    taken = rwkv6_alloc(1, sizeof *taken, "the kernels of a program", NULL);
     if (!taken) return false;
     taken->program = program;
-    taken->next = rehearsal->launched;
-    rehearsal->launched = taken;
+    taken->next = rehearsal->parts;
+    rehearsal->parts = taken;
   }
   taken->kernels |= bit;
   return true;
@@ -74,10 +73,9 @@ cl_int rwkv6_cl_rehearse_launch(const rwkv6_cl_call *call, cl_kernel kernel, siz
   uint64_t bit;
   const cl_int code = describe(rehearsal->device, kernel, &program, &bit);
   if (code != CL_SUCCESS) return code;
-  if (is_rehearsed(rehearsal, program, bit)) return CL_SUCCESS;
-  rehearsal->needed = true;
-  if (!rehearsal->queue) return CL_SUCCESS;
+  if (is_done(rehearsal, program, bit)) return CL_SUCCESS;
   if (!take_down(rehearsal, program, bit)) return CL_OUT_OF_HOST_MEMORY;
+  if (!rehearsal->queue) return CL_SUCCESS;
   if (global < rehearsal->least) global = (rehearsal->least + local - 1) / local * local;
   return rehearsal->device->cl->EnqueueNDRangeKernel(rehearsal->queue, kernel, 1, NULL, &global, &local, 0, NULL, NULL);
 }
@@ -123,27 +121,64 @@ static rwkv6_status launch_on_queue(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehear
   return status;
 }
 
-/* `are_complete`: the programs' from now on. */
-static void end_launches(rwkv6_cl_rehearsal *rehearsal, bool are_complete) {
-  while (rehearsal->launched) {
-    launched *ended = rehearsal->launched;
-    rehearsal->launched = ended->next;
-    if (are_complete) rwkv6_cl_program_set_rehearsed(rehearsal->device, ended->program, ended->kernels);
-    free(ended);
+static rwkv6_status rehearse(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
+  const rwkv6_cl_device *d = rehearsal->device;
+  cl_int code;
+  rehearsal->queue = d->cl->CreateCommandQueue(d->context, d->device, 0, &code);
+  if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clCreateCommandQueue");
+  const rwkv6_status status = launch_on_queue(plan, rehearsal, error);
+  d->cl->ReleaseCommandQueue(rehearsal->queue);
+  return status;
+}
+
+static bool is_held_elsewhere(const part *list) {
+  while (list && !list->program->in_rehearsal) list = list->next;
+  return list != NULL;
+}
+
+/* Waits until no thread has any of the programs, then takes all of them at once: so no two threads wait for each other. */
+static void hold_programs(rwkv6_cl_rehearsal *rehearsal) {
+  rwkv6_cl_device *d = rehearsal->device;
+  rwkv6_mutex_lock(&d->lock);
+  while (is_held_elsewhere(rehearsal->parts)) rwkv6_condition_wait(&d->changed, &d->lock);
+  for (part *held = rehearsal->parts; held; held = held->next) {
+    held->program->in_rehearsal = true;
+    held->kernels = 0;
+  }
+  rwkv6_mutex_unlock(&d->lock);
+}
+
+static void let_go(rwkv6_cl_rehearsal *rehearsal) {
+  rwkv6_cl_device *d = rehearsal->device;
+  rwkv6_mutex_lock(&d->lock);
+  for (part *held = rehearsal->parts; held; held = held->next) held->program->in_rehearsal = false;
+  rwkv6_condition_wake_all(&d->changed);
+  rwkv6_mutex_unlock(&d->lock);
+}
+
+static void free_parts(part *list) {
+  while (list) {
+    part *next = list->next;
+    free(list);
+    list = next;
   }
 }
 
+/* What another thread has rehearsed while this one waited is complete, and is not launched again. */
+static rwkv6_status rehearse_parts(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
+  hold_programs(rehearsal);
+  const rwkv6_status status = rehearse(plan, rehearsal, error);
+  for (part *done = rehearsal->parts; done && !status; done = done->next)
+    rwkv6_cl_program_complete(plan->device, done->program, done->kernels);
+  let_go(rehearsal);
+  return status;
+}
+
 rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
-  rwkv6_cl_device *d = plan->device->cl;
   const bool by_size = rwkv6_quirk_with(&plan->device->info, RWKV6_QUIRK_COMPILES_BY_SIZE) != NULL;
-  rwkv6_cl_rehearsal rehearsal = {.device = d, .least = by_size ? LARGE_LAUNCH : 0};
+  rwkv6_cl_rehearsal rehearsal = {.device = plan->device->cl, .least = by_size ? LARGE_LAUNCH : 0};
   rwkv6_status status = walk(plan, &rehearsal, NULL, error);
-  if (status || !rehearsal.needed) return status;
-  cl_int code;
-  rehearsal.queue = d->cl->CreateCommandQueue(d->context, d->device, 0, &code);
-  if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clCreateCommandQueue");
-  status = launch_on_queue(plan, &rehearsal, error);
-  d->cl->ReleaseCommandQueue(rehearsal.queue);
-  end_launches(&rehearsal, status == RWKV6_OK);
+  if (!status && rehearsal.parts) status = rehearse_parts(plan, &rehearsal, error);
+  free_parts(rehearsal.parts);
   return status;
 }

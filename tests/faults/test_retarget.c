@@ -232,8 +232,7 @@ static void test_cache(void **state) {
   (void)state;
   fake_opencl_set_binary(hidden, sizeof hidden);
   rwkv6_device *device = open_device(test_path("programs"));
-  rwkv6_cl_program_set_rehearsed(device->cl, get_kept(device), 1);
-  rwkv6_cl_programs_keep(device);
+  rwkv6_cl_program_complete(device, get_kept(device), 1);
   rwkv6_device_close(&device);
 
   const long sources = calls_of("clCreateProgramWithSource"), builds = calls_of("clBuildProgram");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads that make plans of one device while programs are built, rehearsed and kept. The OpenCL library is given by a function
- * that puts hooks into two of the driver's, so that the other thread comes at the worst moment. Built with ThreadSanitizer too
- * (tests/run.sh).
+ * that puts hooks into three of the driver's, so that the other thread comes at the worst moment. Built with ThreadSanitizer
+ * too (tests/run.sh).
  */
 #define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include <dirent.h>
@@ -34,9 +34,11 @@ static int set_up(void **state) {
 
 typedef cl_int hook(void); /* an error code takes the place of the driver's function */
 
-static _Atomic(hook *) before_build, before_launch;
+static _Atomic(hook *) before_build, before_launch, before_binary;
 static cl_api_clBuildProgram driver_build;
 static cl_api_clEnqueueNDRangeKernel driver_launch;
+static cl_api_clGetProgramInfo driver_program_info;
+static atomic_int launches;
 
 static cl_int take(_Atomic(hook *) *place) {
   hook *taken = atomic_exchange(place, NULL);
@@ -53,7 +55,13 @@ static cl_int CL_API_CALL launch(cl_command_queue queue, cl_kernel kernel, cl_ui
                                  const size_t *global, const size_t *local, cl_uint count, const cl_event *wait_list,
                                  cl_event *event) {
   const cl_int code = take(&before_launch);
+  launches++;
   return code ? code : driver_launch(queue, kernel, dimensions, offset, global, local, count, wait_list, event);
+}
+
+static cl_int CL_API_CALL program_info(cl_program program, cl_program_info name, size_t size, void *value, size_t *size_ret) {
+  const cl_int code = name == CL_PROGRAM_BINARIES ? take(&before_binary) : CL_SUCCESS;
+  return code ? code : driver_program_info(program, name, size, value, size_ret);
 }
 
 static rwkv6_opencl_function lookup(void *library, const char *name) {
@@ -68,6 +76,10 @@ static rwkv6_opencl_function lookup(void *library, const char *name) {
   if (strcmp(name, "clEnqueueNDRangeKernel") == 0) {
     memcpy(&driver_launch, &symbol, sizeof driver_launch);
     return (rwkv6_opencl_function)launch;
+  }
+  if (strcmp(name, "clGetProgramInfo") == 0) {
+    memcpy(&driver_program_info, &symbol, sizeof driver_program_info);
+    return (rwkv6_opencl_function)program_info;
   }
   return function;
 }
@@ -122,12 +134,13 @@ static pthread_t other;
 static atomic_int other_is_done;
 static rwkv6_status other_status;
 static int files;
+static size_t saved; /* bytes of all programs, as the other thread sees them */
 
-static void *make_known_plan(void *unused) {
+static void *make_other_plans(void *unused) {
   (void)unused;
-  size_t size;
-  other_status = make_plan(8, 2);
-  if (!other_status) other_status = rwkv6_device_save_programs(device, NULL, 0, &size, NULL);
+  other_status = make_plan(8, 2); /* a known one */
+  if (!other_status) other_status = make_plan(24, 1);
+  if (!other_status) other_status = rwkv6_device_save_programs(device, NULL, 0, &saved, NULL);
   if (!other_status) other_status = rwkv6_device_load_programs(device, "", 0, NULL, NULL);
   other_is_done = 1;
   return NULL;
@@ -146,7 +159,7 @@ static void wait_ms(long milliseconds) {
 }
 
 static cl_int while_rehearsed(void) {
-  pthread_create(&other, NULL, make_known_plan, NULL);
+  pthread_create(&other, NULL, make_other_plans, NULL);
   pthread_join(other, NULL);
   files = count_files();
   return CL_SUCCESS;
@@ -154,16 +167,21 @@ static cl_int while_rehearsed(void) {
 
 /* For long enough that the other thread would have come through. */
 static cl_int while_built(void) {
-  pthread_create(&other, NULL, make_known_plan, NULL);
+  pthread_create(&other, NULL, make_other_plans, NULL);
   for (int i = 0; i < 1000 && !other_is_done; i++) wait_ms(10);
   files = other_is_done;
   return CL_SUCCESS;
 }
 
-static cl_int build_fails(void) {
+static cl_int other_waits(void) {
   pthread_create(&other, NULL, make_same_plan, NULL);
   wait_ms(100);
   files = other_is_done;
+  return CL_SUCCESS;
+}
+
+static cl_int build_fails(void) {
+  other_waits();
   return CL_BUILD_PROGRAM_FAILURE;
 }
 
@@ -189,6 +207,9 @@ static void test_kept_when_rehearsed(void **state) {
     assert_int_equal(make_plan(12, 1), RWKV6_OK);
     assert_null(before_launch);
     assert_int_equal(other_status, RWKV6_OK);
+    size_t size;
+    assert_int_equal(rwkv6_device_save_programs(device, NULL, 0, &size, NULL), RWKV6_OK);
+    assert_true(saved < size);
     assert_true(files < count_files()); /* programs that are too much for the driver are kept at once: they are not launched */
     assert_int_equal(kept_count, count_files());
     assert_int_equal(kept_count, compiled_count);
@@ -222,6 +243,34 @@ static void test_failed_build(void **state) {
     assert_int_equal(make_plan(20, 1), RWKV6_OK);
     end();
   }
+}
+
+/* Who wants kernels that another thread rehearses and keeps waits until it has done both, and launches none. */
+static void check_waits(_Atomic(hook *) *place) {
+  for (size_t i = 0; i < devices.count; i++) {
+    begin(i);
+    launches = 0;
+    *place = other_waits;
+    assert_int_equal(make_plan(20, 1), RWKV6_OK);
+    const int of_one = launches;
+    assert_null(*place);
+    pthread_join(other, NULL);
+    assert_false(files);
+    assert_int_equal(other_status, RWKV6_OK);
+    assert_true(of_one > 0);
+    assert_int_equal(launches, of_one);
+    end();
+  }
+}
+
+static void test_rehearsal_elsewhere(void **state) {
+  (void)state;
+  check_waits(&before_launch);
+}
+
+static void test_kept_elsewhere(void **state) {
+  (void)state;
+  check_waits(&before_binary);
 }
 
 static void *make_plans(void *number) {
@@ -263,7 +312,8 @@ int main(void) {
   if (status) return status;
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, test_folder_remove)
   const struct CMUnitTest tests[] = {IN_FOLDER(test_kept_when_rehearsed), IN_FOLDER(test_others_do_not_wait),
-                                     IN_FOLDER(test_failed_build), IN_FOLDER(test_many_threads)};
+                                     IN_FOLDER(test_failed_build),        IN_FOLDER(test_rehearsal_elsewhere),
+                                     IN_FOLDER(test_kept_elsewhere),      IN_FOLDER(test_many_threads)};
   const int failed = cmocka_run_group_tests_name("threads and programs", tests, NULL, NULL);
   test_devices_close(&devices);
   return failed;
