@@ -59,8 +59,9 @@ static cl_int CL_API_CALL launch(cl_command_queue queue, cl_kernel kernel, cl_ui
   return code ? code : driver_launch(queue, kernel, dimensions, offset, global, local, count, wait_list, event);
 }
 
+/* A program that is too much for the driver is kept before any is launched; that is not the moment. */
 static cl_int CL_API_CALL program_info(cl_program program, cl_program_info name, size_t size, void *value, size_t *size_ret) {
-  const cl_int code = name == CL_PROGRAM_BINARIES ? take(&before_binary) : CL_SUCCESS;
+  const cl_int code = name == CL_PROGRAM_BINARIES && launches ? take(&before_binary) : CL_SUCCESS;
   return code ? code : driver_program_info(program, name, size, value, size_ret);
 }
 
