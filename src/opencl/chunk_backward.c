@@ -31,7 +31,7 @@ typedef struct backward_state {
   const char *log;
   backward_geometry geometry;
   rwkv6_cl_chunk chunk; /* states, and dv */
-  rwkv6_cl_units units;
+  rwkv6_cl_chunk_batch batch;
   rwkv6_cl_window window;
   rwkv6_cl_chunk_places places, gradient_places;
   uint64_t checkpoints_byte, du_byte;
@@ -135,13 +135,14 @@ static rwkv6_status enqueue_rows(const rwkv6_plan *plan, const rwkv6_cl_call *ca
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DR);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DK);
   rwkv6_cl_arg_tensor(&a, call, RWKV6_TENSOR_DW);
-  rwkv6_cl_arg_workspace(&a, call, state->checkpoints_byte, state->units.checkpoints > 0);
+  rwkv6_cl_arg_workspace(&a, call, state->checkpoints_byte, state->batch.units.checkpoints > 0);
   rwkv6_cl_arg_workspace(&a, call, state->du_byte, true);
-  rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->units.carries > 0);
-  rwkv6_cl_arg_units(&a, call, &state->units);
+  rwkv6_cl_arg_workspace(&a, call, state->places.carry, state->batch.units.carries > 0);
+  rwkv6_cl_arg_units(&a, call, &state->batch.units);
   rwkv6_cl_arg_float(&a, plan->problem.scale);
-  return rwkv6_cl_launch_windows(call, &a, state->window, state->units.count * plan->problem.heads * state->geometry.tiles,
-                                 state->units.longest, state->geometry.work_group, true, error);
+  return rwkv6_cl_launch_windows(call, &a, state->window,
+                                 state->batch.units.count * plan->problem.heads * state->geometry.tiles,
+                                 state->batch.units.longest, state->geometry.work_group, true, error);
 }
 
 /* What the rows kernel and the last run read: states and gradients at the ends of segments, states at checkpoints. */
@@ -150,12 +151,12 @@ static rwkv6_status enqueue_states(const rwkv6_plan *plan, const rwkv6_cl_call *
   const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem), dual = rwkv6_cl_dual_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
   if (state->places.split || call->chain->rehearsal)
-    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+    status = rwkv6_cl_chunk_enqueue_starts(&state->chunk, &roles, &state->batch, &state->places, call, error);
   if (!status && state->places.split)
-    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &dual, &state->units, &state->gradient_places, call, error);
-  if (!status && state->units.checkpoints)
-    status = rwkv6_cl_chunk_enqueue_checkpoints(plan, &state->chunk, &roles, &state->units, &state->places,
-                                                state->checkpoints_byte, call, error);
+    status = rwkv6_cl_chunk_enqueue_starts(&state->chunk, &dual, &state->batch, &state->gradient_places, call, error);
+  if (!status && state->batch.units.checkpoints)
+    status = rwkv6_cl_chunk_enqueue_checkpoints(&state->chunk, &roles, &state->batch, &state->places, state->checkpoints_byte,
+                                                call, error);
   return status;
 }
 
@@ -164,9 +165,9 @@ static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_e
   const rwkv6_cl_roles dual = rwkv6_cl_dual_roles(&plan->problem);
   rwkv6_status status = enqueue_states(plan, call, error);
   if (!status) status = enqueue_rows(plan, call, error);
-  if (!status) status = rwkv6_cl_enqueue_sum_du(plan, state->kernel[DU], state->du_byte, state->units.count, call, error);
+  if (!status) status = rwkv6_cl_enqueue_sum_du(plan, state->kernel[DU], state->du_byte, state->batch.units.count, call, error);
   if (!status)
-    status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &dual, &state->units, &state->gradient_places, call, error);
+    status = rwkv6_cl_chunk_enqueue_outputs(&state->chunk, &dual, &state->batch, &state->gradient_places, call, error);
   return status;
 }
 
@@ -176,7 +177,7 @@ static void destroy(rwkv6_plan *plan) {
   rwkv6_cl_host_release(plan->device, &state->base.host);
   rwkv6_cl_release_kernels(plan->device->cl, state->kernel, KERNELS);
   rwkv6_cl_chunk_release(plan->device, &state->chunk);
-  rwkv6_cl_units_release(plan->device, &state->units);
+  rwkv6_cl_units_release(plan->device, &state->batch.units);
   free(state);
   plan->state = NULL;
 }
@@ -198,43 +199,43 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
   const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, 2 * granule};
   const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, &how);
   const int64_t count = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
-  rwkv6_cl_chunk_windows(plan->device, problem, count, longest, chunk);
+  rwkv6_cl_chunk_windows(plan->device, problem, chunk, count, longest, &state->batch);
   const double elements =
       (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;
   state->window = rwkv6_cl_choose_window(plan->device, count * problem->heads * state->geometry.tiles, longest, 4 * chunk->span,
                                          12 * elements);
   state->places.split = state->gradient_places.split = count > problem->sequences;
   /* One place for a carried G serves both kernels that need it, one after the other. */
-  const int64_t steps = state->window.steps < chunk->window.steps ? state->window.steps : chunk->window.steps;
-  return rwkv6_cl_units_make(plan->device, problem, segments, chunk->span, steps, &state->units, error);
+  const int64_t steps = state->window.steps < state->batch.outputs.steps ? state->window.steps : state->batch.outputs.steps;
+  return rwkv6_cl_units_make(plan->device, problem, segments, chunk->span, steps, &state->batch.units, error);
 }
 
 static void lay_out_workspace(rwkv6_plan *plan, backward_state *state) {
   const rwkv6_problem *problem = &plan->problem;
   const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
   const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
-  const uint64_t units = (uint64_t)state->units.count, split = state->places.split ? units : 0;
+  const uint64_t units = (uint64_t)state->batch.units.count, split = state->places.split ? units : 0;
   state->places.decays = rwkv6_cl_align(split * state_bytes);
   state->gradient_places.starts = rwkv6_cl_align(state->places.decays + split * row_bytes);
   state->gradient_places.decays = rwkv6_cl_align(state->gradient_places.starts + split * state_bytes);
   state->checkpoints_byte = rwkv6_cl_align(state->gradient_places.decays + split * row_bytes);
-  state->places.carry = rwkv6_cl_align(state->checkpoints_byte + (uint64_t)state->units.checkpoints * state_bytes);
+  state->places.carry = rwkv6_cl_align(state->checkpoints_byte + (uint64_t)state->batch.units.checkpoints * state_bytes);
   state->gradient_places.carry = state->places.carry;
-  state->du_byte = rwkv6_cl_align(state->places.carry + (uint64_t)state->units.carries * state_bytes);
+  state->du_byte = rwkv6_cl_align(state->places.carry + (uint64_t)state->batch.units.carries * state_bytes);
   plan->workspace = state->du_byte + units * row_bytes;
 }
 
 static int64_t count_launches(const rwkv6_plan *plan, const backward_state *state) {
   const rwkv6_problem *problem = &plan->problem;
   const rwkv6_cl_chunk *chunk = &state->chunk;
-  const int64_t states =
-      rwkv6_cl_count_launches(chunk->states_window, state->units.count * problem->heads * chunk->tiles, state->units.longest);
+  const int64_t states = rwkv6_cl_count_launches(state->batch.states, state->batch.units.count * problem->heads * chunk->tiles,
+                                                 state->batch.units.longest);
   int64_t launches = 1; /* du */
-  launches += 2 * rwkv6_cl_chunk_start_launches(problem, chunk, &state->units, &state->places);
-  if (state->units.checkpoints) launches += states;
-  launches +=
-      rwkv6_cl_count_launches(state->window, state->units.count * problem->heads * state->geometry.tiles, state->units.longest);
-  return launches + rwkv6_cl_chunk_output_launches(problem, chunk, &state->units);
+  launches += 2 * rwkv6_cl_chunk_start_launches(problem, chunk, &state->batch, &state->places);
+  if (state->batch.units.checkpoints) launches += states;
+  launches += rwkv6_cl_count_launches(state->window, state->batch.units.count * problem->heads * state->geometry.tiles,
+                                      state->batch.units.longest);
+  return launches + rwkv6_cl_chunk_output_launches(problem, chunk, &state->batch);
 }
 
 static rwkv6_status create_of(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {

@@ -7,7 +7,7 @@
 #include "opencl/chain.h"
 #include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
-#include "opencl/segments.h"
+#include "opencl/parts.h"
 #include "opencl/variants.h"
 #include "plan.h"
 
@@ -144,31 +144,32 @@ static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *c
   return problem->sequences * problem->heads * chunk->state_groups;
 }
 
-void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
-                            rwkv6_cl_chunk *chunk) {
+void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                            int64_t count, int64_t longest, rwkv6_cl_chunk_batch *batch) {
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
   const int64_t all = groups(problem, chunk, count);
-  chunk->window = rwkv6_cl_choose_forward_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
-  chunk->states_window = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
+  batch->outputs = rwkv6_cl_choose_forward_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
+  batch->states = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
-  chunk->scan_window = rwkv6_cl_choose_window(device, scan_groups(problem, chunk), 1, 1,
-                                              10.0 * chunk->work_group * (double)count / (double)problem->sequences);
+  batch->scan = rwkv6_cl_choose_window(device, scan_groups(problem, chunk), 1, 1,
+                                       10.0 * chunk->work_group * (double)count / (double)problem->sequences);
 }
 
-int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units) {
-  return rwkv6_cl_count_launches(chunk->window, groups(problem, chunk, units->count), units->longest);
+int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                                       const rwkv6_cl_chunk_batch *batch) {
+  return rwkv6_cl_count_launches(batch->outputs, groups(problem, chunk, batch->units.count), batch->units.longest);
 }
 
-int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
-                                      const rwkv6_cl_chunk_places *places) {
+int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                                      const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places) {
   if (!places->split) return 0;
-  const int64_t scans = rwkv6_cl_count_launches(chunk->scan_window, scan_groups(problem, chunk), 1);
-  return rwkv6_cl_count_launches(chunk->states_window, groups(problem, chunk, units->count), units->longest) +
+  const int64_t scans = rwkv6_cl_count_launches(batch->scan, scan_groups(problem, chunk), 1);
+  return rwkv6_cl_count_launches(batch->states, groups(problem, chunk, batch->units.count), batch->units.longest) +
          (places->joined ? 0 : scans);
 }
 
-static rwkv6_cl_arguments begin(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, rwkv6_cl_chunk_kernel kernel) {
-  const rwkv6_cl_arguments arguments = {plan->device->cl->cl, chunk->kernel[kernel], 0, CL_SUCCESS};
+static rwkv6_cl_arguments begin(const rwkv6_cl_call *call, const rwkv6_cl_chunk *chunk, rwkv6_cl_chunk_kernel kernel) {
+  const rwkv6_cl_arguments arguments = {call->chain->cl, chunk->kernel[kernel], 0, CL_SUCCESS};
   return arguments;
 }
 
@@ -197,60 +198,58 @@ static void set_state_inputs(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles,
   rwkv6_cl_arg_tensor(a, call, RWKV6_TENSOR_W);
 }
 
-static rwkv6_status enqueue_increments(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                       const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+static rwkv6_status enqueue_increments(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                       const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
                                        const rwkv6_cl_call *call, rwkv6_error *error) {
-  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_STATES);
+  rwkv6_cl_arguments a = begin(call, chunk, RWKV6_CL_CHUNK_STATES);
   set_state_inputs(&a, roles, call);
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* from zero */
   rwkv6_cl_arg_int(&a, 0);
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no checkpoints */
-  rwkv6_cl_arg_units(&a, call, units);
+  rwkv6_cl_arg_units(&a, call, &batch->units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, batch->states, groups(call->problem, chunk, batch->units.count),
+                                 batch->units.longest, chunk->work_group, false, error);
 }
 
-rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                           const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                           const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error) {
-  const rwkv6_status status = enqueue_increments(plan, chunk, roles, units, places, call, error);
+  const rwkv6_status status = enqueue_increments(chunk, roles, batch, places, call, error);
   if (status || (places->joined && !call->chain->rehearsal)) return status; /* a rehearsal runs all kernels of a program */
-  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_SCAN);
+  rwkv6_cl_arguments a = begin(call, chunk, RWKV6_CL_CHUNK_SCAN);
   rwkv6_cl_arg_packed(&a, call, roles->initial_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
-  rwkv6_cl_arg_units(&a, call, units);
+  rwkv6_cl_arg_units(&a, call, &batch->units);
   rwkv6_cl_arg_int(&a, roles->dual);
-  return rwkv6_cl_launch_windows(call, &a, chunk->scan_window, scan_groups(&plan->problem, chunk), 1, chunk->work_group, false,
-                                 error);
+  return rwkv6_cl_launch_windows(call, &a, batch->scan, scan_groups(call->problem, chunk), 1, chunk->work_group, false, error);
 }
 
-rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,
-                                                const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
-                                                const rwkv6_cl_chunk_places *places, uint64_t checkpoints,
-                                                const rwkv6_cl_call *call, rwkv6_error *error) {
-  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_STATES);
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                                const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
+                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error) {
+  rwkv6_cl_arguments a = begin(call, chunk, RWKV6_CL_CHUNK_STATES);
   set_state_inputs(&a, roles, call);
   set_start(&a, roles, places, call);
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no sums */
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no decays */
   rwkv6_cl_arg_workspace(&a, call, checkpoints, true);
-  rwkv6_cl_arg_units(&a, call, units);
+  rwkv6_cl_arg_units(&a, call, &batch->units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->states_window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, batch->states, groups(call->problem, chunk, batch->units.count),
+                                 batch->units.longest, chunk->work_group, false, error);
 }
 
-rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                            const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
                                             const rwkv6_cl_call *call, rwkv6_error *error) {
-  rwkv6_cl_arguments a = begin(plan, chunk, RWKV6_CL_CHUNK_FORWARD);
+  rwkv6_cl_arguments a = begin(call, chunk, RWKV6_CL_CHUNK_FORWARD);
   rwkv6_cl_arg_tensor(&a, call, roles->r);
   set_state_inputs(&a, roles, call);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_U);
@@ -259,30 +258,46 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_
   rwkv6_cl_arg_tensor(&a, call, roles->o);
   rwkv6_cl_arg_packed(&a, call, roles->final_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
-  rwkv6_cl_arg_workspace(&a, call, places->carry, units->carries > 0);
-  rwkv6_cl_arg_units(&a, call, units);
+  rwkv6_cl_arg_workspace(&a, call, places->carry, batch->units.carries > 0);
+  rwkv6_cl_arg_units(&a, call, &batch->units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->out_scale);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, chunk->window, groups(&plan->problem, chunk, units->count), units->longest,
-                                 chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, batch->outputs, groups(call->problem, chunk, batch->units.count),
+                                 batch->units.longest, chunk->work_group, false, error);
 }
+
+typedef struct forward_part {
+  rwkv6_cl_part extent;
+  rwkv6_cl_segments segments;
+  rwkv6_cl_chunk_batch batch;
+  rwkv6_cl_chunk_places places;
+} forward_part;
 
 typedef struct forward_state {
   rwkv6_cl_state base; /* first */
   rwkv6_cl_chunk chunk;
-  rwkv6_cl_units units;
-  rwkv6_cl_chunk_places places;
+  int count;
+  forward_part part[RWKV6_CL_MAX_PARTS]; /* one after the other */
 } forward_state;
+
+static rwkv6_status enqueue_part(const rwkv6_cl_chunk *chunk, const forward_part *part, const rwkv6_cl_call *whole,
+                                 rwkv6_error *error) {
+  rwkv6_problem problem;
+  const rwkv6_cl_call call = rwkv6_cl_part_call(whole, &part->extent, &problem);
+  const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&problem);
+  const bool rehearses = call.chain->rehearsal && chunk->kernel[RWKV6_CL_CHUNK_STATES];
+  rwkv6_status status = RWKV6_OK;
+  if (part->places.split || rehearses)
+    status = rwkv6_cl_chunk_enqueue_starts(chunk, &roles, &part->batch, &part->places, &call, error);
+  if (!status) status = rwkv6_cl_chunk_enqueue_outputs(chunk, &roles, &part->batch, &part->places, &call, error);
+  return status;
+}
 
 static rwkv6_status enqueue(rwkv6_plan *plan, const rwkv6_cl_call *call, rwkv6_error *error) {
   const forward_state *state = plan->state;
-  const rwkv6_cl_roles roles = rwkv6_cl_forward_roles(&plan->problem);
   rwkv6_status status = RWKV6_OK;
-  const bool rehearses = call->chain->rehearsal && state->chunk.kernel[RWKV6_CL_CHUNK_STATES];
-  if (state->places.split || rehearses)
-    status = rwkv6_cl_chunk_enqueue_starts(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
-  if (!status) status = rwkv6_cl_chunk_enqueue_outputs(plan, &state->chunk, &roles, &state->units, &state->places, call, error);
+  for (int i = 0; i < state->count && !status; i++) status = enqueue_part(&state->chunk, &state->part[i], call, error);
   return status;
 }
 
@@ -291,21 +306,33 @@ void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
   if (!state) return;
   rwkv6_cl_host_release(plan->device, &state->base.host);
   rwkv6_cl_chunk_release(plan->device, &state->chunk);
-  rwkv6_cl_units_release(plan->device, &state->units);
+  for (int i = 0; i < state->count; i++) rwkv6_cl_units_release(plan->device, &state->part[i].batch.units);
   free(state);
   plan->state = NULL;
 }
 
-static rwkv6_cl_segments segments_of(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
+/* Parts, and how their sequences are split. */
+static void divide(const rwkv6_device *device, const rwkv6_problem *problem, forward_state *state) {
+  const rwkv6_cl_chunk *chunk = &state->chunk;
   const int64_t granule = 2 * chunk->span;
   const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, chunk->splits_from * granule};
-  return rwkv6_cl_choose_segments(device, problem, &how);
+  rwkv6_cl_part extents[RWKV6_CL_MAX_PARTS] = {{0, problem->sequences, 0, problem->heads}};
+  state->count = chunk->divides ? rwkv6_cl_choose_parts(device, problem, &how, extents) : 1;
+  for (int i = 0; i < state->count; i++) {
+    forward_part *part = &state->part[i];
+    part->extent = extents[i];
+    const rwkv6_problem of_part = rwkv6_cl_part_problem(problem, &part->extent);
+    part->segments = rwkv6_cl_choose_segments(device, &of_part, &how);
+    part->places.split = rwkv6_cl_units_count(&of_part, part->segments) > of_part.sequences;
+  }
 }
 
 /* With a length that the problem fixes, the states' program has a say in the geometry of a batch that is not split as well: the
  * same sequence in another batch is to have the same bits. */
-static bool wants_states(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
-  return problem->segment_length > 0 || rwkv6_cl_units_count(problem, segments_of(device, problem, chunk)) > problem->sequences;
+static bool wants_states(const rwkv6_problem *problem, const forward_state *state) {
+  bool any = problem->segment_length > 0;
+  for (int i = 0; i < state->count; i++) any |= state->part[i].places.split;
+  return any;
 }
 
 /* The last unit of a sequence may write final_state over initial_state while others have still to read it. */
@@ -320,29 +347,46 @@ static bool can_join(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, 
   return most <= chunk->joins && !may_overwrite_initial(problem);
 }
 
+/* `at`: the first byte of the workspace that is free. */
+static rwkv6_status make_part(const rwkv6_device *device, const rwkv6_problem *whole, const rwkv6_cl_chunk *chunk,
+                              forward_part *part, uint64_t *at, rwkv6_error *error) {
+  const rwkv6_problem problem = rwkv6_cl_part_problem(whole, &part->extent);
+  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem.heads * problem.key_dim);
+  const uint64_t state_bytes = row_bytes * (uint64_t)problem.value_dim;
+  rwkv6_cl_chunk_windows(device, &problem, chunk, rwkv6_cl_units_count(&problem, part->segments),
+                         rwkv6_cl_longest_unit(&problem, part->segments), &part->batch);
+  const rwkv6_status status =
+      rwkv6_cl_units_make(device, &problem, part->segments, 0, part->batch.outputs.steps, &part->batch.units, error);
+  if (status) return status;
+  const uint64_t split = part->places.split ? (uint64_t)part->batch.units.count : 0;
+  part->places.joined = part->places.split && can_join(&problem, chunk, part->segments);
+  part->places.starts = rwkv6_cl_align(*at);
+  part->places.decays = rwkv6_cl_align(part->places.starts + split * state_bytes);
+  part->places.carry = rwkv6_cl_align(part->places.decays + split * row_bytes);
+  *at = part->places.carry + (uint64_t)part->batch.units.carries * state_bytes;
+  return RWKV6_OK;
+}
+
+static int64_t count_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const forward_part *part) {
+  const rwkv6_problem of_part = rwkv6_cl_part_problem(problem, &part->extent);
+  return rwkv6_cl_chunk_start_launches(&of_part, chunk, &part->batch, &part->places) +
+         rwkv6_cl_chunk_output_launches(&of_part, chunk, &part->batch);
+}
+
 static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
   const rwkv6_problem *problem = &plan->problem;
   rwkv6_cl_chunk *chunk = &state->chunk;
   rwkv6_status status = rwkv6_cl_chunk_make(plan->device, problem, family, chunk, error);
-  if (!status && wants_states(plan->device, problem, chunk))
-    status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
   if (status) return status;
-  const rwkv6_cl_segments segments = segments_of(plan->device, problem, chunk);
-  const int64_t count = rwkv6_cl_units_count(problem, segments);
-  rwkv6_cl_chunk_windows(plan->device, problem, count, rwkv6_cl_longest_unit(problem, segments), chunk);
-  state->places.split = count > problem->sequences;
-  state->places.joined = state->places.split && can_join(problem, chunk, segments);
-  return rwkv6_cl_units_make(plan->device, problem, segments, 0, chunk->window.steps, &state->units, error);
-}
-
-static void lay_out_workspace(rwkv6_plan *plan, forward_state *state) {
-  const rwkv6_problem *problem = &plan->problem;
-  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
-  const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
-  const uint64_t split = state->places.split ? (uint64_t)state->units.count : 0;
-  state->places.decays = rwkv6_cl_align(split * state_bytes);
-  state->places.carry = rwkv6_cl_align(state->places.decays + split * row_bytes);
-  plan->workspace = state->places.carry + (uint64_t)state->units.carries * state_bytes;
+  divide(plan->device, problem, state);
+  if (wants_states(problem, state)) {
+    status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
+    divide(plan->device, problem, state); /* the geometry may be another */
+  }
+  for (int i = 0; i < state->count && !status; i++)
+    status = make_part(plan->device, problem, chunk, &state->part[i], &plan->workspace, error);
+  for (int i = 0; i < state->count && !status; i++) plan->launches += count_launches(problem, chunk, &state->part[i]);
+  return status;
 }
 
 rwkv6_status rwkv6_cl_chunk_forward_create(rwkv6_plan *plan, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
@@ -355,9 +399,6 @@ rwkv6_status rwkv6_cl_chunk_forward_create(rwkv6_plan *plan, const rwkv6_cl_chun
     rwkv6_cl_chunk_forward_destroy(plan);
     return status;
   }
-  lay_out_workspace(plan, state);
-  plan->launches = rwkv6_cl_chunk_start_launches(&plan->problem, &state->chunk, &state->units, &state->places) +
-                   rwkv6_cl_chunk_output_launches(&plan->problem, &state->chunk, &state->units);
   plan->build_log = state->chunk.log;
   return RWKV6_OK;
 }

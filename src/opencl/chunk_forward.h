@@ -28,10 +28,16 @@ typedef struct rwkv6_cl_chunk {
   int64_t tiles;    /* work-groups of one head of a unit */
   int each;         /* work-groups that a compute unit of a GPU wants */
   int splits_from;  /* forward: shortest segments of a sequence that is worth splitting */
+  bool divides;     /* forward: batches in parts (parts.h) */
   int joins;        /* of how many units of a sequence outputs make the state before each themselves; 0: they do not know how */
-  int64_t state_groups;                               /* work-groups of the scan for one head of a sequence */
-  rwkv6_cl_window window, states_window, scan_window; /* set by rwkv6_cl_chunk_windows */
+  int64_t state_groups; /* work-groups of the scan for one head of a sequence */
 } rwkv6_cl_chunk;
+
+/* What launches go over: a batch, or a part of one. */
+typedef struct rwkv6_cl_chunk_batch {
+  rwkv6_cl_units units;                  /* owned */
+  rwkv6_cl_window outputs, states, scan; /* set by rwkv6_cl_chunk_windows */
+} rwkv6_cl_chunk_batch;
 
 /*
  * Programs with the kernels of chunk_forward.cl and of chunk_states.cl, their arguments and their meaning: portable, or for a
@@ -51,7 +57,8 @@ extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidi
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {
-  uint64_t starts; /* [units, heads, K, V]: increments, then, not joined, the state before each unit; only if sequences are split */
+  uint64_t
+      starts; /* [units, heads, K, V]: increments, then, not joined, the state before each unit; only if sequences are split */
   uint64_t decays; /* [units, heads, K] */
   uint64_t carry;  /* [carries, heads, K, V] */
   bool split;
@@ -69,26 +76,26 @@ rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_proble
                                         rwkv6_cl_chunk *chunk, rwkv6_error *error);
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
 /* Chooses how launches are split, for `count` units of at most `longest` steps. */
-void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, int64_t count, int64_t longest,
-                            rwkv6_cl_chunk *chunk);
+void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                            int64_t count, int64_t longest, rwkv6_cl_chunk_batch *batch);
 /* Launches of rwkv6_cl_chunk_enqueue_outputs, and of rwkv6_cl_chunk_enqueue_starts where sequences are split. */
-int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units);
-int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_units *units,
-                                      const rwkv6_cl_chunk_places *places);
+int64_t rwkv6_cl_chunk_output_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                                       const rwkv6_cl_chunk_batch *batch);
+int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
+                                      const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places);
 
 /* Leaves the state before each unit in places->starts, or, joined, increments. This and the next need
  * rwkv6_cl_chunk_make_states. */
-rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                           const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                           const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
                                            const rwkv6_cl_call *call, rwkv6_error *error);
 /* Leaves the state every span steps at byte `checkpoints`; starts have been enqueued if sequences are split. */
-rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk,
-                                                const rwkv6_cl_roles *roles, const rwkv6_cl_units *units,
-                                                const rwkv6_cl_chunk_places *places, uint64_t checkpoints,
-                                                const rwkv6_cl_call *call, rwkv6_error *error);
+rwkv6_status rwkv6_cl_chunk_enqueue_checkpoints(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                                const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
+                                                uint64_t checkpoints, const rwkv6_cl_call *call, rwkv6_error *error);
 /* o and final states; starts have been enqueued if sequences are split. */
-rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
-                                            const rwkv6_cl_units *units, const rwkv6_cl_chunk_places *places,
+rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
+                                            const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places,
                                             const rwkv6_cl_call *call, rwkv6_error *error);
 
 /* What variants of chunk forward share but for the family: `create`, `destroy`. */

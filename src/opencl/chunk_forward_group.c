@@ -52,6 +52,7 @@ static bool write_options(const rwkv6_problem *problem, int work_items, const ch
   g->tiles = problem->value_dim / problem->key_dim;
   g->each = 2 / groups(problem);
   g->splits_from = groups(problem) == 1 ? 6 : 4;
+  g->divides = true;
   g->joins = JOINS;
   g->state_groups = problem->key_dim * problem->value_dim / work_items;
   snprintf(text, size, " -DWORK_GROUP=%d%s%s", work_items, engine,

@@ -5,8 +5,7 @@ static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/* Work-groups that keep every compute unit busy. */
-static int64_t wanted_groups(const rwkv6_device *device, int each) {
+int64_t rwkv6_cl_wanted_groups(const rwkv6_device *device, int each) {
   const int64_t units = device->info.compute_units > 0 ? device->info.compute_units : 1;
   return device->info.kind == RWKV6_KIND_OPENCL_GPU ? each * units : units;
 }
@@ -24,7 +23,7 @@ static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, i
 static rwkv6_cl_segments automatic(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how) {
   const int64_t longest = rwkv6_problem_longest(problem), granule = how->granule;
   const int64_t groups = problem->heads * how->tiles * divide_up(problem->tokens, longest > 0 ? longest : 1);
-  const int64_t segments = wanted_groups(device, how->each) / (groups > 0 ? groups : 1);
+  const int64_t segments = rwkv6_cl_wanted_groups(device, how->each) / (groups > 0 ? groups : 1);
   if (segments < 3 || longest < how->from) return rwkv6_cl_unsplit;
   const int64_t granules = (divide_up(longest, segments) + granule / 2) / granule;
   const rwkv6_cl_segments shorter = {granule * (granules > 0 ? granules : 1), granule / 2}, longer = {shorter.length, granule};

@@ -12,6 +12,9 @@ typedef struct rwkv6_cl_splitting {
   int64_t from;    /* tokens of the shortest sequence that is worth splitting */
 } rwkv6_cl_splitting;
 
+/* Work-groups that keep every compute unit busy, at `each` to a unit of a GPU. */
+int64_t rwkv6_cl_wanted_groups(const rwkv6_device *device, int each);
+
 /*
  * A length that the problem fixes is rounded up to a multiple of the granule. Automatic: by the work-groups that a device
  * wants; the last segment can then have half a granule, as long as there are no more units than tokens / granule, which is

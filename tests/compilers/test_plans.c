@@ -99,6 +99,16 @@ static void make_problem(conform_random *random, bool ragged, int64_t segment_le
   problem->optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
 }
 
+static int64_t launches_of(const rwkv6_problem *problem) {
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  if (rwkv6_plan_create(device, problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  rwkv6_plan_destroy(&plan);
+  return info.launches;
+}
+
 static void check_many(bool ragged, int64_t segment_length) {
   conform_random random = {7};
   int64_t cu_seqlens[MOST_SEQUENCES + 1];
@@ -192,6 +202,38 @@ static void test_automatic_mode(void **state) {
       assert_int_equal(info.mode, length < 8 ? RWKV6_MODE_RECURRENT : RWKV6_MODE_CHUNK);
       rwkv6_plan_destroy(&plan);
     }
+}
+
+/*
+ * Batches in parts: rounds are of 264 work-groups with 64 key channels, one for each sequence and head, of 132 with 128. In
+ * parts the rest has launches of its own, two where outputs join its segments, three where these are many.
+ */
+static void test_parts(void **state) {
+  (void)state;
+  enum { FINAL = RWKV6_FINAL_STATE, BOTH = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE };
+  static const struct {
+    int64_t sequences, length, heads, more; /* launches */
+    int32_t dim;
+    uint32_t optional;
+  } cases[] = {
+      {1, 4096, 264, 0, 64, 0},    {1, 4096, 265, 3, 64, 0},    {1, 4096, 265, 3, 64, BOTH},
+      {1, 4096, 320, 2, 64, 0},    {1, 4096, 384, 0, 64, 0},                             /* more than is worth it */
+      {1, 1024, 265, 0, 64, 0},                                                          /* sooner done than divided */
+      {1, 4096, 529, 3, 64, 0},    {1, 4096, 2641, 0, 64, 0},                            /* a rest after ten rounds */
+      {8, 4096, 32, 0, 64, 0},     {9, 4096, 32, 2, 64, FINAL}, {3, 4096, 96, 2, 64, 0}, /* eight heads of each */
+      {3, 4096, 96, 0, 64, FINAL},                                                       /* a sequence of 96 heads */
+      {1, 4096, 136, 2, 128, 0},   {4, 4096, 64, 0, 128, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    rwkv6_problem problem;
+    rwkv6_problem_init(&problem, sizeof problem, cases[i].sequences, cases[i].sequences * cases[i].length, cases[i].heads,
+                       cases[i].dim, cases[i].dim);
+    problem.dtype = problem.w_dtype = RWKV6_BF16;
+    problem.optional = cases[i].optional;
+    const int64_t launches = launches_of(&problem);
+    problem.segment_length = -1;
+    if (launches != launches_of(&problem) + cases[i].more) fail_msg("case %d: %d launches", (int)i, (int)launches);
+  }
 }
 
 /* Products of 128 work-items are for 64 or 128 key channels, and value channels in tiles of as many. */
@@ -359,6 +401,7 @@ int main(void) {
       cmocka_unit_test(test_edges),
       cmocka_unit_test(test_odd_lengths),
       cmocka_unit_test(test_automatic_mode),
+      cmocka_unit_test(test_parts),
       cmocka_unit_test(test_dims),
       cmocka_unit_test(test_storage),
       cmocka_unit_test(test_strides),

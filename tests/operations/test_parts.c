@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Batches in parts (src/opencl/parts.h), on the emulation of the variant that divides them, as on a GPU of two compute units: a
+ * round is four work-groups, here one for each sequence and head, and the sequence of the rest is split.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "each.h"
+
+/* Long enough that a rest of one head is worth a part. */
+#define LENGTH 3008
+
+static test_devices devices;
+
+static int pretend(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) {
+    devices.device[i]->info.kind = RWKV6_KIND_OPENCL_GPU;
+    devices.device[i]->info.compute_units = 2;
+    rwkv6_device_emulate_engines(devices.device[i], true);
+  }
+  return 0;
+}
+
+static int restore(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) {
+    devices.device[i]->info.kind = devices.info[i].kind;
+    devices.device[i]->info.compute_units = devices.info[i].compute_units;
+    rwkv6_device_emulate_engines(devices.device[i], false);
+  }
+  return 0;
+}
+
+static conform_case make_case(int64_t sequences, int64_t heads) {
+  conform_case test = conform_case_make(LENGTH, 64, 64);
+  test.sequences = sequences;
+  test.heads = heads;
+  test.dtype = test.w_dtype = RWKV6_BF16;
+  test.distribution = CONFORM_SLOW;
+  test.segment_length = 0;
+  return test;
+}
+
+static int64_t launches_of(const conform_subject *subject, const conform_case *test) {
+  conform_data data;
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  conform_data_create(&data, test, subject->variant->operation, false);
+  if (conform_plan_create(subject, &data.problem, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  rwkv6_plan_destroy(&plan);
+  conform_data_destroy(&data);
+  return info.launches;
+}
+
+enum { JOINED = 3, SCANNED = 4 }; /* launches: outputs, and states and outputs of the rest; and a scan */
+
+static void check(const conform_case *test, int64_t launches, unsigned checks) {
+  for (size_t device = 0; device < devices.count; device++) {
+    const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
+    const size_t count = conform_variants(devices.device[device], test, RWKV6_FORWARD, RWKV6_MODE_CHUNK, variants);
+    for (size_t i = 0; i < count; i++) {
+      if (strcmp(variants[i]->name, "emulated_hopper")) continue;
+      const conform_subject subject = test_subject_of(&devices, device, variants[i]);
+      assert_int_equal(launches_of(&subject, test), launches);
+      test_check(&subject, test, checks, "in parts");
+    }
+  }
+}
+
+/* The last head of one sequence. */
+static void test_heads(void **state) {
+  (void)state;
+  conform_case test = make_case(1, 5);
+  test.strides = CONFORM_HEADS_FIRST;
+  test.optional = RWKV6_FINAL_STATE;
+  check(&test, JOINED, 0);
+}
+
+/* The last sequence, of one head; both states, and both in a pool. */
+static void test_sequences(void **state) {
+  (void)state;
+  conform_case test = make_case(5, 1);
+  test.strides = CONFORM_PADDED;
+  test.reverse = true;
+  check(&test, SCANNED, CONFORM_CHECK_POOL);
+}
+
+int main(void) {
+  const int status = test_devices_open(&devices);
+  if (status) return status;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_heads, pretend, restore),
+      cmocka_unit_test_setup_teardown(test_sequences, pretend, restore),
+  };
+  const int failed = cmocka_run_group_tests_name("parts", tests, NULL, NULL);
+  conform_print_ratios();
+  test_devices_close(&devices);
+  return failed;
+}
