@@ -53,8 +53,7 @@ int rwkv6_cl_choose_parts(const rwkv6_device *device, const rwkv6_problem *probl
   const rwkv6_cl_part all = {0, problem->sequences, 0, problem->heads};
   parts[0] = all;
   const int64_t length = rwkv6_problem_longest(problem);
-  if (device->info.kind != RWKV6_KIND_OPENCL_GPU || problem->cu_seqlens || problem->segment_length || length < how->from)
-    return 1;
+  if (device->info.kind != RWKV6_KIND_OPENCL_GPU || problem->cu_seqlens || problem->segment_length) return 1;
   const rounds r = rounds_of(device, problem, how);
   if (!r.whole || !r.rest) return 1;
   const rwkv6_cl_part rest = choose_rest(problem, r.whole * r.size, how->tiles);

@@ -206,23 +206,23 @@ static void test_automatic_mode(void **state) {
 
 /*
  * Batches in parts: rounds are of 264 work-groups with 64 key channels, one for each sequence and head, of 132 with 128. In
- * parts the rest has launches of its own, two where outputs join its segments, three where these are many.
+ * parts the rest has launches of its own, two where outputs join its segments, three where these are many. Not in parts: where
+ * the rest is large, the sequence short, or whole rounds many; where it would be heads whose states are apart, and sequences
+ * are too large.
  */
 static void test_parts(void **state) {
   (void)state;
-  enum { FINAL = RWKV6_FINAL_STATE, BOTH = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE };
+  enum { POOL = RWKV6_STATE_POOL, FINAL = RWKV6_FINAL_STATE, BOTH = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE };
   static const struct {
     int64_t sequences, length, heads, more; /* launches */
     int32_t dim;
     uint32_t optional;
   } cases[] = {
-      {1, 4096, 264, 0, 64, 0},    {1, 4096, 265, 3, 64, 0},    {1, 4096, 265, 3, 64, BOTH},
-      {1, 4096, 320, 2, 64, 0},    {1, 4096, 384, 0, 64, 0},                             /* more than is worth it */
-      {1, 1024, 265, 0, 64, 0},                                                          /* sooner done than divided */
-      {1, 4096, 529, 3, 64, 0},    {1, 4096, 2641, 0, 64, 0},                            /* a rest after ten rounds */
-      {8, 4096, 32, 0, 64, 0},     {9, 4096, 32, 2, 64, FINAL}, {3, 4096, 96, 2, 64, 0}, /* eight heads of each */
-      {3, 4096, 96, 0, 64, FINAL},                                                       /* a sequence of 96 heads */
-      {1, 4096, 136, 2, 128, 0},   {4, 4096, 64, 0, 128, 0},
+      {1, 4096, 264, 0, 64, 0},    {1, 4096, 265, 3, 64, 0},    {1, 4096, 265, 3, 64, BOTH}, {1, 4096, 320, 2, 64, 0},
+      {1, 4096, 384, 0, 64, 0},    {1, 1024, 265, 0, 64, 0},    {1, 4096, 529, 3, 64, 0},    {1, 4096, 2641, 0, 64, 0},
+      {8, 4096, 32, 0, 64, 0},     {9, 4096, 32, 2, 64, FINAL}, {3, 4096, 96, 2, 64, 0},     {3, 4096, 96, 0, 64, FINAL},
+      {96, 4096, 3, 2, 64, 0},     {1, 4096, 136, 2, 128, 0},   {4, 4096, 64, 0, 128, 0},    {9, 4096, 32, 3, 64, POOL},
+      {1, 4096, 320, 0, 64, POOL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rwkv6_problem problem;
@@ -230,10 +230,25 @@ static void test_parts(void **state) {
                        cases[i].dim, cases[i].dim);
     problem.dtype = problem.w_dtype = RWKV6_BF16;
     problem.optional = cases[i].optional;
+    problem.pool_slots = cases[i].optional & RWKV6_STATE_POOL ? cases[i].sequences : 0;
     const int64_t launches = launches_of(&problem);
     problem.segment_length = -1;
     if (launches != launches_of(&problem) + cases[i].more) fail_msg("case %d: %d launches", (int)i, (int)launches);
   }
+}
+
+/* A batch with offsets of its sequences has no parts, even if all are as long. */
+static void test_no_parts(void **state) {
+  (void)state;
+  int64_t cu_seqlens[10] = {0};
+  for (int n = 0; n < 9; n++) cu_seqlens[n + 1] = cu_seqlens[n] + 4096;
+  rwkv6_problem problem;
+  rwkv6_problem_init(&problem, sizeof problem, 9, cu_seqlens[9], 32, 64, 64);
+  problem.dtype = problem.w_dtype = RWKV6_BF16;
+  problem.cu_seqlens = cu_seqlens;
+  const int64_t launches = launches_of(&problem);
+  problem.segment_length = -1;
+  assert_int_equal(launches, launches_of(&problem));
 }
 
 /* Products of 128 work-items are for 64 or 128 key channels, and value channels in tiles of as many. */
@@ -402,6 +417,7 @@ int main(void) {
       cmocka_unit_test(test_odd_lengths),
       cmocka_unit_test(test_automatic_mode),
       cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_no_parts),
       cmocka_unit_test(test_dims),
       cmocka_unit_test(test_storage),
       cmocka_unit_test(test_strides),
