@@ -97,9 +97,20 @@ def plot(document, path):
     plots.save_plot(figure, path)
 
 
+def read_document(path, key):
+    """A file of JSON with that key."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except (OSError, ValueError) as error:
+        raise SystemExit("%s: %s" % (path, error)) from error
+    if not isinstance(document, dict) or not isinstance(document.get(key), list):
+        raise SystemExit("%s has no list of %s" % (path, key))
+    return document
+
+
 def read(path):
-    with open(path, encoding="utf-8") as file:
-        document = json.load(file)
+    document = read_document(path, "cases")
     if not any(is_timed(case) for _, case in over_tokens(document) + over_heads(document)):
         raise SystemExit("growth: %s has no timed case of the suite's curves" % path)
     return document

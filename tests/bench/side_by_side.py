@@ -416,11 +416,7 @@ def all_right(runs):
 
 
 def read_runs(paths):
-    runs = []
-    for path in paths:
-        with open(path, encoding="utf-8") as file:
-            runs += json.load(file)["runs"]
-    return runs
+    return [run for path in paths for run in growth.read_document(path, "runs")["runs"]]
 
 
 def parse(arguments):

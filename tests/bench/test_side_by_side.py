@@ -339,6 +339,22 @@ class TestGrowth(unittest.TestCase):
             status = side_by_side.main(["growth", path, "--out", os.path.join(folder, "out")])
         return status, out.getvalue()
 
+    def test_other_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(SystemExit, "no list of cases"):
+                self.run_growth({"runs": []}, folder)
+            with self.assertRaisesRegex(SystemExit, "no list of cases"):
+                self.run_growth([], folder)
+            path = os.path.join(folder, "results.json")
+            with self.assertRaisesRegex(SystemExit, "no list of runs"):
+                side_by_side.read_runs([path])
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("| ms |")
+            with self.assertRaisesRegex(SystemExit, "results.json: Expecting value"):
+                side_by_side.read_runs([path])
+            with self.assertRaisesRegex(SystemExit, "No such file"):
+                side_by_side.read_runs([path + ".not"])
+
     def test_no_curve(self):
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(SystemExit, "no timed case"):

@@ -90,6 +90,7 @@ expect 2 "no device \"opencl:99\"" --shape 1,1,1,1,1 --device opencl:99
 expect 2 "the suite has no case" --device cpu --suite short --dtype fp16
 expect 2 "no kernel named none" --device cpu --shape 1,4,1,4,4 --variant none
 check "the variant of a refused row" grep -qF "| auto forward | 1,4,1,4,4 | bf16, ordinary | none | refused: " "$work/stdout"
+check "the cells of a refused row" test "$(grep '^|' "$work/stdout" | tr -cd '|\n' | sort -u)" = "|||||||||||||||||"
 expect 2 "no kernel named none" --device cpu --shape 1,4,1,4,4 --variant none --operation forward --json
 check "the variant of a refused case" python3 -c "
 import json, sys

@@ -11,6 +11,9 @@
 
 static const char *const start_head = "\n| program | variant | start | device opened, s | plan, s | first run, s |\n"
                                       "|---|---|---|---|---|---|\n";
+#define COLUMNS 16
+#define COLUMNS_OF_NAME 4
+
 static const char *const case_head =
     "\n| operation | N,T,H,K,V | type, decay | variant | ms | 10 to 90 % | floor, ms | of floor | back to back, ms | to "
     "enqueue, us | "
@@ -120,7 +123,9 @@ static void print_not_timed(const bench_case *timed, const bench_result *result)
   const char *end = result->error.message;
   print_name(timed, result);
   while (*end && *end != '\n') ++end;
-  printf(" %s: %.*s |\n", bench_outcome_name(result->outcome), (int)(end - result->error.message), result->error.message);
+  printf(" %s: %.*s |", bench_outcome_name(result->outcome), (int)(end - result->error.message), result->error.message);
+  for (int i = COLUMNS_OF_NAME + 1; i < COLUMNS; ++i) fputs(" - |", stdout);
+  putchar('\n');
 }
 
 static void count(bench_report *report, bench_outcome outcome) {
