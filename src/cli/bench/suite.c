@@ -136,7 +136,8 @@ static rwkv6_status add_point(const bench_options *options, int64_t sequences, i
 
 /*
  * Over T at one sequence, powers of 2 and odd numbers beside them; over N x H at 4096 tokens likewise, and where a device of
- * 132 compute units has just begun another round of work-groups, with one or two of them to a unit.
+ * 132 compute units has just begun another round of work-groups, with one or two of them to a unit. Heads are 32 of several
+ * sequences where that can be.
  */
 static rwkv6_status add_growth(const bench_options *options, bench_cases *cases, rwkv6_error *error) {
   static const int64_t odd_lengths[] = {127, 129, 1023, 4095, 4097, 16381, 32771};
@@ -150,8 +151,10 @@ static rwkv6_status add_growth(const bench_options *options, bench_cases *cases,
     const int64_t heads = all < 32 ? all : 32;
     status = add_point(options, all / heads, 4096, heads, cases, error);
   }
-  for (size_t i = 0; i < sizeof other_heads / sizeof *other_heads && !status; ++i)
-    status = add_point(options, 1, 4096, other_heads[i], cases, error);
+  for (size_t i = 0; i < sizeof other_heads / sizeof *other_heads && !status; ++i) {
+    const int64_t heads = other_heads[i] % 32 ? other_heads[i] : 32;
+    status = add_point(options, other_heads[i] / heads, 4096, heads, cases, error);
+  }
   return status;
 }
 
