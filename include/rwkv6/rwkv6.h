@@ -239,7 +239,8 @@ RWKV6_API const char *rwkv6_device_cache_dir(const rwkv6_device *device);
  * @param size     receives the bytes of the blob, which another thread that makes plans can change between two calls; 0 on the
  *                 CPU path. Not NULL
  *
- * Blocks while the driver makes binaries, for which PoCL compiles. Any thread. Errors: INVALID_ARGUMENT (capacity too small:
+ * Blocks while the driver makes binaries, for which PoCL compiles. Any thread; but without a program cache PoCL 3.1 ends the
+ * process if kernels of the device run meanwhile (docs/cache.md). Errors: INVALID_ARGUMENT (capacity too small:
  * *size has what is needed), OUT_OF_MEMORY, DEVICE_ERROR (the driver does not hand out binaries). After an error the contents
  * of `blob` are undefined.
  */
@@ -348,8 +349,9 @@ typedef struct rwkv6_problem {
                                   portable OpenCL variants up to 16, fewer where key_dim or value_dim is large: chunk mode is
                                   then refused with the limit, and auto takes recurrent mode */
   int64_t segment_length;    /**< chunk mode on OpenCL devices: tokens per segment where a sequence is split to fill the device.
-                                  0: automatic, -1: never split, else a length >= 1, rounded up to a multiple of
-                                  2 (forward) or 4 (backward) times max(64, key_dim, value_dim), which bounds memory */
+                                  0: automatic (bits may depend on the batch, and on the place in it), -1: never split, else a
+                                  length >= 1, rounded up to a multiple of 2 (forward) or 4 (backward) times
+                                  max(64, key_dim, value_dim), which bounds memory */
   int64_t pool_slots;        /**< with RWKV6_STATE_POOL: states in the pool, 1 to 2^31 - 1; otherwise 0 */
   rwkv6_precision precision; /**< default full */
   int32_t reserved;          /**< 0 */

@@ -76,14 +76,16 @@ rwkv6_cl_program *rwkv6_cl_program_next(rwkv6_cl_device *device, const rwkv6_cl_
 /* The built program that is that object, NULL if there is none. */
 rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object);
 
-/* The kernels that are complete. */
-uint64_t rwkv6_cl_program_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program);
+uint64_t rwkv6_cl_program_complete_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program);
 
 /*
- * These kernels have been rehearsed, or will not be launched: puts the program into the cache, if it is new, and only then
+ * These kernels have been rehearsed: puts the program into the cache, if it is new, and only then
  * tells other threads: PoCL 3.1 has ended a process by an assertion where a binary was made while another thread rehearsed.
  */
 void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels);
+
+/* The same for a program that the caller will not launch, once no other thread rehearses it. */
+void rwkv6_cl_program_drop(rwkv6_device *device, rwkv6_cl_program *program);
 
 void rwkv6_cl_program_free(const rwkv6_cl_device *device, rwkv6_cl_program *program);
 

@@ -84,7 +84,7 @@ rwkv6_status rwkv6_cl_build_kernels(rwkv6_device *device, const rwkv6_problem *p
     if (!status && fits) return RWKV6_OK;
     rwkv6_cl_release_kernels(device->cl, kernels, count);
     if (status) return status;
-    rwkv6_cl_program_complete(device, program, ~(uint64_t)0); /* nothing will be launched */
+    rwkv6_cl_program_drop(device, program);
   }
   return rwkv6_fail(
       error, RWKV6_UNSUPPORTED,

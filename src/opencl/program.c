@@ -205,7 +205,7 @@ rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object
   return program;
 }
 
-uint64_t rwkv6_cl_program_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program) {
+uint64_t rwkv6_cl_program_complete_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program) {
   rwkv6_mutex_lock(&device->lock);
   const uint64_t kernels = program->complete;
   rwkv6_mutex_unlock(&device->lock);

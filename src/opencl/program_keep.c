@@ -30,10 +30,24 @@ static bool take(rwkv6_cl_device *d, rwkv6_cl_program *program) {
   return is_new;
 }
 
+static void set_in_rehearsal(rwkv6_cl_device *d, rwkv6_cl_program *program, bool in_rehearsal) {
+  rwkv6_mutex_lock(&d->lock);
+  while (in_rehearsal && program->in_rehearsal) rwkv6_condition_wait(&d->changed, &d->lock);
+  program->in_rehearsal = in_rehearsal;
+  if (!in_rehearsal) rwkv6_condition_wake_all(&d->changed);
+  rwkv6_mutex_unlock(&d->lock);
+}
+
 void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels) {
   rwkv6_cl_device *d = device->cl;
   if (device->cache_dir && program->has_key && take(d, program)) keep(device, program);
   rwkv6_mutex_lock(&d->lock);
   program->complete |= kernels;
   rwkv6_mutex_unlock(&d->lock);
+}
+
+void rwkv6_cl_program_drop(rwkv6_device *device, rwkv6_cl_program *program) {
+  set_in_rehearsal(device->cl, program, true);
+  rwkv6_cl_program_complete(device, program, ~(uint64_t)0);
+  set_in_rehearsal(device->cl, program, false);
 }

@@ -28,7 +28,7 @@ rwkv6_status rwkv6_cl_programs_save(rwkv6_device *device, void *blob, size_t cap
   rwkv6_status status = RWKV6_OK;
   size_t all = 0;
   for (const rwkv6_cl_program *program = NULL; !status && (program = rwkv6_cl_program_next(device->cl, program));)
-    if (program->has_key && rwkv6_cl_program_kernels(device->cl, program))
+    if (program->has_key && rwkv6_cl_program_complete_kernels(device->cl, program))
       status = append(device, program, blob, capacity, &all, error);
   if (status) return status;
   *size = all;

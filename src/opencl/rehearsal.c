@@ -12,17 +12,17 @@
 #define LARGE_LAUNCH ((size_t)65536) /* work-items */
 
 /* A program with kernels to rehearse. */
-typedef struct part {
-  struct part *next;
+typedef struct wanted {
+  struct wanted *next;
   rwkv6_cl_program *program;
   uint64_t kernels; /* seen so far in this walk */
-} part;
+} wanted;
 
 struct rwkv6_cl_rehearsal {
   rwkv6_cl_device *device;
   size_t least;           /* work-items of a launch */
   cl_command_queue queue; /* NULL: only find out what there is to rehearse */
-  part *parts;
+  wanted *list;
 };
 
 /* The program of a kernel, and the kernel as a bit of a set. */
@@ -40,28 +40,28 @@ static cl_int describe(rwkv6_cl_device *d, cl_kernel kernel, rwkv6_cl_program **
   return CL_SUCCESS;
 }
 
-static part *find_part(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program) {
-  part *found = rehearsal->parts;
+static wanted *find(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program) {
+  wanted *found = rehearsal->list;
   while (found && found->program != program) found = found->next;
   return found;
 }
 
 /* Whether a kernel is complete, or was seen before in this walk. */
 static bool is_done(const rwkv6_cl_rehearsal *rehearsal, const rwkv6_cl_program *program, uint64_t bit) {
-  const part *found = find_part(rehearsal, program);
-  const uint64_t kernels = rwkv6_cl_program_kernels(rehearsal->device, program) | (found ? found->kernels : 0);
+  const wanted *found = find(rehearsal, program);
+  const uint64_t kernels = rwkv6_cl_program_complete_kernels(rehearsal->device, program) | (found ? found->kernels : 0);
   return (kernels & bit) != 0;
 }
 
 /* False if there is no memory. */
 static bool take_down(rwkv6_cl_rehearsal *rehearsal, rwkv6_cl_program *program, uint64_t bit) {
-  part *taken = find_part(rehearsal, program);
+  wanted *taken = find(rehearsal, program);
   if (!taken) {
     taken = rwkv6_alloc(1, sizeof *taken, "the kernels of a program", NULL);
     if (!taken) return false;
     taken->program = program;
-    taken->next = rehearsal->parts;
-    rehearsal->parts = taken;
+    taken->next = rehearsal->list;
+    rehearsal->list = taken;
   }
   taken->kernels |= bit;
   return true;
@@ -131,7 +131,7 @@ static rwkv6_status rehearse(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rw
   return status;
 }
 
-static bool is_held_elsewhere(const part *list) {
+static bool is_held_elsewhere(const wanted *list) {
   while (list && !list->program->in_rehearsal) list = list->next;
   return list != NULL;
 }
@@ -140,8 +140,8 @@ static bool is_held_elsewhere(const part *list) {
 static void hold_programs(rwkv6_cl_rehearsal *rehearsal) {
   rwkv6_cl_device *d = rehearsal->device;
   rwkv6_mutex_lock(&d->lock);
-  while (is_held_elsewhere(rehearsal->parts)) rwkv6_condition_wait(&d->changed, &d->lock);
-  for (part *held = rehearsal->parts; held; held = held->next) {
+  while (is_held_elsewhere(rehearsal->list)) rwkv6_condition_wait(&d->changed, &d->lock);
+  for (wanted *held = rehearsal->list; held; held = held->next) {
     held->program->in_rehearsal = true;
     held->kernels = 0;
   }
@@ -151,24 +151,24 @@ static void hold_programs(rwkv6_cl_rehearsal *rehearsal) {
 static void let_go(rwkv6_cl_rehearsal *rehearsal) {
   rwkv6_cl_device *d = rehearsal->device;
   rwkv6_mutex_lock(&d->lock);
-  for (part *held = rehearsal->parts; held; held = held->next) held->program->in_rehearsal = false;
+  for (wanted *held = rehearsal->list; held; held = held->next) held->program->in_rehearsal = false;
   rwkv6_condition_wake_all(&d->changed);
   rwkv6_mutex_unlock(&d->lock);
 }
 
-static void free_parts(part *list) {
+static void free_list(wanted *list) {
   while (list) {
-    part *next = list->next;
+    wanted *next = list->next;
     free(list);
     list = next;
   }
 }
 
 /* What another thread has rehearsed while this one waited is complete, and is not launched again. */
-static rwkv6_status rehearse_parts(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
+static rwkv6_status rehearse_list(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
   hold_programs(rehearsal);
   const rwkv6_status status = rehearse(plan, rehearsal, error);
-  for (part *done = rehearsal->parts; done && !status; done = done->next)
+  for (wanted *done = rehearsal->list; done && !status; done = done->next)
     rwkv6_cl_program_complete(plan->device, done->program, done->kernels);
   let_go(rehearsal);
   return status;
@@ -178,7 +178,7 @@ rwkv6_status rwkv6_cl_rehearse(rwkv6_plan *plan, rwkv6_error *error) {
   const bool by_size = rwkv6_quirk_with(&plan->device->info, RWKV6_QUIRK_COMPILES_BY_SIZE) != NULL;
   rwkv6_cl_rehearsal rehearsal = {.device = plan->device->cl, .least = by_size ? LARGE_LAUNCH : 0};
   rwkv6_status status = walk(plan, &rehearsal, NULL, error);
-  if (!status && rehearsal.parts) status = rehearse_parts(plan, &rehearsal, error);
-  free_parts(rehearsal.parts);
+  if (!status && rehearsal.list) status = rehearse_list(plan, &rehearsal, error);
+  free_list(rehearsal.list);
   return status;
 }

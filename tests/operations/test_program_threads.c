@@ -186,6 +186,11 @@ static cl_int build_fails(void) {
   return CL_BUILD_PROGRAM_FAILURE;
 }
 
+static cl_int launch_fails(void) {
+  other_waits();
+  return CL_OUT_OF_RESOURCES;
+}
+
 static void begin(size_t i) {
   open_device(i);
   other_is_done = 0;
@@ -249,17 +254,34 @@ static void test_failed_build(void **state) {
 /* Who wants kernels that another thread rehearses and keeps waits until it has done both, and launches none. */
 static void check_waits(_Atomic(hook *) *place) {
   for (size_t i = 0; i < devices.count; i++) {
+    launches = 0;
     begin(i);
+    const int of_one = launches; /* of a plan that is made alone */
     launches = 0;
     *place = other_waits;
     assert_int_equal(make_plan(20, 1), RWKV6_OK);
-    const int of_one = launches;
     assert_null(*place);
     pthread_join(other, NULL);
     assert_false(files);
     assert_int_equal(other_status, RWKV6_OK);
     assert_true(of_one > 0);
     assert_int_equal(launches, of_one);
+    end();
+  }
+}
+
+/* Who waited for a rehearsal that failed rehearses for itself. */
+static void test_failed_rehearsal(void **state) {
+  (void)state;
+  for (size_t i = 0; i < devices.count; i++) {
+    begin(i);
+    before_launch = launch_fails;
+    assert_int_equal(make_plan(20, 1), RWKV6_DEVICE_ERROR);
+    pthread_join(other, NULL);
+    assert_false(files); /* it waited */
+    assert_int_equal(other_status, RWKV6_OK);
+    assert_int_equal(make_plan(20, 1), RWKV6_OK);
+    assert_int_equal(kept_count, compiled_count);
     end();
   }
 }
@@ -313,8 +335,9 @@ int main(void) {
   if (status) return status;
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, test_folder_remove)
   const struct CMUnitTest tests[] = {IN_FOLDER(test_kept_when_rehearsed), IN_FOLDER(test_others_do_not_wait),
-                                     IN_FOLDER(test_failed_build),        IN_FOLDER(test_rehearsal_elsewhere),
-                                     IN_FOLDER(test_kept_elsewhere),      IN_FOLDER(test_many_threads)};
+                                     IN_FOLDER(test_failed_build),        IN_FOLDER(test_failed_rehearsal),
+                                     IN_FOLDER(test_rehearsal_elsewhere), IN_FOLDER(test_kept_elsewhere),
+                                     IN_FOLDER(test_many_threads)};
   const int failed = cmocka_run_group_tests_name("threads and programs", tests, NULL, NULL);
   test_devices_close(&devices);
   return failed;
