@@ -15,6 +15,7 @@ struct rwkv6_plan {
   char *explanation;  /* owned */
   uint64_t workspace; /* bytes */
   int64_t launches;
+  int parts;             /* of the batch, computed one after the other (opencl/parts.h); 0: the variant knows none */
   void *state;           /* the variant's own */
   const char *build_log; /* owned by the variant's state; NULL: nothing was built */
 };

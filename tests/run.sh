@@ -121,7 +121,7 @@ operations='operations on OpenCL devices'
 # These try what kernels can be built for, one program after another, and take the host's code the same way each time.
 variations="(operations|golden|peers|limits|segments|parts|.*matrix units emulated) o[nf] OpenCL devices"
 # The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
-long_variations="(golden|peers|limits|segments|parts|more of matrix units emulated) o[nf] OpenCL devices"
+long_variations="(golden|peers|limits|segments|more of matrix units emulated) o[nf] OpenCL devices"
 golden='golden on OpenCL devices'
 # Tests with a limit of time, which need the machine for themselves.
 timed='warm start on PoCL'

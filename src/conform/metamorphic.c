@@ -73,13 +73,9 @@ static bool check_change(const conform_context *context, const conform_change *c
   return right;
 }
 
-/* On a GPU an automatic segment length can differ within a batch that is more than one round of work-groups, and then so may
- * the bits of what is elsewhere in it. */
+/* In parts of a batch segments have other lengths, so bits may depend on the place. */
 static bool place_matters(const conform_context *context) {
-  const rwkv6_problem *problem = &context->trial->data.resolved;
-  const rwkv6_device_info *info = context->subject->info;
-  return problem->segment_length == 0 && info->kind == RWKV6_KIND_OPENCL_GPU &&
-         problem->sequences * problem->heads * problem->value_dim > (int64_t)info->compute_units * problem->key_dim;
+  return conform_parts_of(context->subject, &context->trial->data.problem) > 1;
 }
 
 bool conform_check_sequences(const conform_context *context, conform_message *message) {

@@ -22,6 +22,14 @@ rwkv6_status conform_plan_create(const conform_subject *subject, const rwkv6_pro
   return rwkv6_plan_create_variant(subject->device, problem, variant->operation, variant->mode, variant->name, plan, error);
 }
 
+int conform_parts_of(const conform_subject *subject, const rwkv6_problem *problem) {
+  rwkv6_plan *plan = NULL;
+  if (problem->segment_length != 0 || conform_plan_create(subject, problem, &plan, NULL)) return 1;
+  const int parts = plan->parts;
+  rwkv6_plan_destroy(&plan);
+  return parts;
+}
+
 rwkv6_status conform_run(const conform_subject *subject, rwkv6_plan *plan, conform_data *data, const conform_call *call,
                          rwkv6_error *error) {
   if (subject->info->kind != RWKV6_KIND_CPU && !data->test.host) return conform_run_buffers(plan, data, call, error);

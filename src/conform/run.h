@@ -20,6 +20,9 @@ size_t conform_variants(rwkv6_device *device, const conform_case *test, rwkv6_op
 rwkv6_status conform_plan_create(const conform_subject *subject, const rwkv6_problem *problem, rwkv6_plan **plan,
                                  rwkv6_error *error);
 
+/* Into how many parts the subject's plan divides the batch, each with segments of its own (opencl/parts.h). */
+int conform_parts_of(const conform_subject *subject, const rwkv6_problem *problem);
+
 /* One run over the images: in buffers made from them, guards, gaps and offsets included, on an OpenCL device, unless the case
  * asks for host pointers. */
 rwkv6_status conform_run(const conform_subject *subject, rwkv6_plan *plan, conform_data *data, const conform_call *call,

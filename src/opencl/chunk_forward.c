@@ -104,14 +104,14 @@ rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *prob
   return build_outputs(device, problem, family, family->work_group(device, problem), chunk, error);
 }
 
-/* Kernels that will not be launched: their program can be kept as it is, lest it be compiled at every start. */
+/* Kernels that this plan will not launch: their program is kept as it is, lest it be compiled at every start. */
 static rwkv6_status drop_kernels(rwkv6_device *device, cl_kernel *kernels, int count, rwkv6_error *error) {
   rwkv6_cl_device *d = device->cl;
   cl_program object = NULL;
   const cl_int code = d->cl->GetKernelInfo(kernels[0], CL_KERNEL_PROGRAM, sizeof object, &object, NULL);
   if (code != CL_SUCCESS) return rwkv6_cl_fail(error, code, "clGetKernelInfo");
   rwkv6_cl_program *program = rwkv6_cl_program_of(d, object);
-  if (program) rwkv6_cl_program_complete(device, program, ~(uint64_t)0);
+  if (program) rwkv6_cl_program_drop(device, program);
   rwkv6_cl_release_kernels(d, kernels, count);
   return RWKV6_OK;
 }
@@ -385,6 +385,7 @@ static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_
   }
   for (int i = 0; i < state->count && !status; i++)
     status = make_part(plan->device, problem, chunk, &state->part[i], &plan->workspace, error);
+  plan->parts = state->count;
   for (int i = 0; i < state->count && !status; i++) plan->launches += count_launches(problem, chunk, &state->part[i]);
   return status;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "opencl/parts.h"
 
-/* In tokens of a full round: what a small batch takes however small it is, and what it takes beside for each of its rounds'
- * share (docs/performance-notes.md, "The last round"). */
+/* Of a small batch that is split, in tokens of a full round: what it takes however small it is, and what its share of a round
+ * costs on top. Measured with 64 key channels in bf16 (docs/performance-notes.md, "The last round"). */
 #define SPLIT_LEAST 800.0
 #define SPLIT_COST 1.05
 
-/* The part of a round's time that is worth an arrangement. */
+/* The part of the batch's time that two parts have to save. */
 #define LEAST_GAIN 0.1
 
 /* Work-groups of a round, and what a batch has of them. */
@@ -21,7 +21,7 @@ static rounds rounds_of(const rwkv6_device *device, const rwkv6_problem *problem
   return found;
 }
 
-/* A round of work-groups that are fewer for each compute unit is faster: one instead of two take 0.7 of the time. */
+/* A round with fewer work-groups on each compute unit is faster: with one instead of two it takes 0.7 of the time. */
 static double last_round(rounds r) {
   const int64_t units = r.size / r.each;
   return 0.4 + 0.6 * (double)((r.rest + units - 1) / units) / (double)r.each;
@@ -32,6 +32,12 @@ static bool is_worth_it(rounds r, int64_t groups, int64_t length) {
   const double split = SPLIT_LEAST / (double)length + SPLIT_COST * (double)groups / (double)r.size;
   const double last = last_round(r);
   return last - split >= LEAST_GAIN * ((double)r.whole + last);
+}
+
+static bool is_split(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how,
+                     const rwkv6_cl_part *part) {
+  const rwkv6_problem of_part = rwkv6_cl_part_problem(problem, part);
+  return rwkv6_cl_units_count(&of_part, rwkv6_cl_choose_segments(device, &of_part, how)) > part->sequences;
 }
 
 /* States lie by sequence and head, so that those of some heads are side by side in one sequence only. */
@@ -58,6 +64,7 @@ int rwkv6_cl_choose_parts(const rwkv6_device *device, const rwkv6_problem *probl
   if (!r.whole || !r.rest) return 1;
   const rwkv6_cl_part rest = choose_rest(problem, r.whole * r.size, how->tiles);
   if (!is_worth_it(r, rest.sequences * rest.heads * how->tiles, length)) return 1;
+  if (!is_split(device, problem, how, &rest)) return 1;
   parts[1] = rest;
   if (rest.first_sequence) parts[0].sequences = rest.first_sequence;
   if (rest.first_head) parts[0].heads = rest.first_head;

@@ -17,8 +17,8 @@ typedef struct rwkv6_cl_part {
   int64_t first_sequence, sequences, first_head, heads;
 } rwkv6_cl_part;
 
-/* Returns how many there are. One, the whole batch: of other lengths than one, with a segment length that the problem fixes, or
- * where two would gain little. */
+/* Returns how many there are. One, the whole batch: if it is ragged, if the problem fixes a segment length, or if two would
+ * gain little. */
 int rwkv6_cl_choose_parts(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how,
                           rwkv6_cl_part parts[RWKV6_CL_MAX_PARTS]);
 

@@ -59,6 +59,7 @@ static int64_t launches_of(const conform_subject *subject, const conform_case *t
 enum { JOINED = 3, SCANNED = 4 }; /* launches: outputs, and states and outputs of the rest; and a scan */
 
 static void check(const conform_case *test, int64_t launches, unsigned checks) {
+  size_t checked = 0;
   for (size_t device = 0; device < devices.count; device++) {
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
     const size_t count = conform_variants(devices.device[device], test, RWKV6_FORWARD, RWKV6_MODE_CHUNK, variants);
@@ -67,8 +68,12 @@ static void check(const conform_case *test, int64_t launches, unsigned checks) {
       const conform_subject subject = test_subject_of(&devices, device, variants[i]);
       assert_int_equal(launches_of(&subject, test), launches);
       test_check(&subject, test, checks, "in parts");
+      checked++;
     }
   }
+  if (checked) return;
+  print_message("no device has the local memory that this emulation needs\n");
+  skip();
 }
 
 /* The last head of one sequence. */
@@ -77,7 +82,7 @@ static void test_heads(void **state) {
   conform_case test = make_case(1, 5);
   test.strides = CONFORM_HEADS_FIRST;
   test.optional = RWKV6_FINAL_STATE;
-  check(&test, JOINED, 0);
+  check(&test, JOINED, CONFORM_CHECK_LAUNCHES);
 }
 
 /* The last sequence, of one head; both states, and both in a pool. */
