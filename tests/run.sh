@@ -119,7 +119,7 @@ none=
 on_devices='.* o[nf] OpenCL devices'
 operations='operations on OpenCL devices'
 # These try what kernels can be built for, one program after another, and take the host's code the same way each time.
-variations="(operations|golden|peers|limits|segments|parts|.*matrix units emulated) o[nf] OpenCL devices"
+variations="(operations|golden|peers|limits|segments|parts|local memory|.*matrix units emulated) o[nf] OpenCL devices"
 # The longest where compilers are slow, and conformance has what they vary: on Intel's runtime alone unless there is time.
 long_variations="(golden|peers|limits|segments|more of matrix units emulated) o[nf] OpenCL devices"
 golden='golden on OpenCL devices'
