@@ -495,6 +495,7 @@ threads() {
   check "threads: on pocl" "$work/threads/tests/operations/test_threads"
   check "threads: with queues of their own on pocl" "$work/threads/tests/operations/test_interop_threads"
   check "threads: programs built and kept on pocl" "$work/threads/tests/operations/test_program_threads"
+  check "threads: with devices of their own on pocl" "$work/threads/tests/operations/test_thread_devices"
 }
 
 # Other processors and systems.

@@ -32,7 +32,7 @@ static rwkv6_status retain_context(rwkv6_cl_device *cl_device, cl_context contex
 
 static bool init_lock(rwkv6_cl_device *cl_device) {
   if (!rwkv6_mutex_init(&cl_device->lock)) return false;
-  if (rwkv6_condition_init(&cl_device->changed)) return true;
+  if (rwkv6_condition_init(&cl_device->built)) return true;
   rwkv6_mutex_destroy(&cl_device->lock);
   return false;
 }
@@ -82,7 +82,7 @@ void rwkv6_cl_device_close(rwkv6_device *device) {
   }
   rwkv6_cl_cache_free_given(closing->given);
   closing->cl->ReleaseContext(closing->context);
-  rwkv6_condition_destroy(&closing->changed);
+  rwkv6_condition_destroy(&closing->built);
   rwkv6_mutex_destroy(&closing->lock);
   free(closing);
   device->cl = NULL;

@@ -40,7 +40,6 @@ typedef struct rwkv6_cl_program {
   /* guarded by the device's lock */
   bool is_built;
   bool in_cache;
-  bool in_rehearsal; /* by one thread at a time */
   uint64_t complete; /* kernels whose launches need no time of the compiler any more */
 } rwkv6_cl_program;
 
@@ -50,8 +49,8 @@ typedef struct rwkv6_cl_device {
   const rwkv6_cl_functions *cl;
   cl_device_id device;
   cl_context context;
-  rwkv6_mutex lock;        /* guards all lists; never held while a driver or a disk works */
-  rwkv6_condition changed; /* a program has been built, could not be, or has been rehearsed */
+  rwkv6_mutex lock;      /* guards all lists; never held while a driver or a disk works */
+  rwkv6_condition built; /* a program has been built, or could not be */
   rwkv6_cl_program *programs;
   struct rwkv6_cl_given *given; /* binaries that the caller handed in */
 } rwkv6_cl_device;
@@ -78,13 +77,11 @@ rwkv6_cl_program *rwkv6_cl_program_of(rwkv6_cl_device *device, cl_program object
 
 uint64_t rwkv6_cl_program_complete_kernels(rwkv6_cl_device *device, const rwkv6_cl_program *program);
 
-/*
- * These kernels have been rehearsed: puts the program into the cache, if it is new, and only then
- * tells other threads: PoCL 3.1 has ended a process by an assertion where a binary was made while another thread rehearsed.
- */
+/* These kernels have been rehearsed: puts the program, which the caller holds (opencl/hold.h), into the cache, if it is new,
+ * and only then tells other threads. */
 void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels);
 
-/* The same for a program that the caller will not launch, once no other thread rehearses it. */
+/* The same for a program that the caller will not launch, and does not hold. */
 void rwkv6_cl_program_drop(rwkv6_device *device, rwkv6_cl_program *program);
 
 void rwkv6_cl_program_free(const rwkv6_cl_device *device, rwkv6_cl_program *program);

@@ -105,11 +105,7 @@ static rwkv6_status add_platform(const rwkv6_cl_functions *cl, cl_platform_id pl
   return grown ? RWKV6_OK : rwkv6_fail(error, RWKV6_OUT_OF_MEMORY, "out of host memory for the list of OpenCL devices");
 }
 
-rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error *error) {
-  *places = NULL;
-  *count = 0;
-  const rwkv6_cl_functions *cl = rwkv6_cl_functions_get(error);
-  if (!cl) return RWKV6_NO_DEVICE;
+static rwkv6_status list_places(const rwkv6_cl_functions *cl, rwkv6_cl_place **places, size_t *count, rwkv6_error *error) {
   cl_uint platforms = 0;
   cl_int code = cl->GetPlatformIDs(0, NULL, &platforms);
   if (code != CL_SUCCESS || platforms == 0) return no_platform(code, error);
@@ -127,6 +123,21 @@ rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error
     *places = NULL;
     *count = 0;
   }
+  return status;
+}
+
+/* By one thread at a time: PoCL 3.1, which looks for its devices when it is first asked, tells a second thread that there are
+ * none.
+ */
+rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error *error) {
+  static rwkv6_mutex lock = RWKV6_MUTEX_INIT;
+  *places = NULL;
+  *count = 0;
+  const rwkv6_cl_functions *cl = rwkv6_cl_functions_get(error);
+  if (!cl) return RWKV6_NO_DEVICE;
+  rwkv6_mutex_lock(&lock);
+  const rwkv6_status status = list_places(cl, places, count, error);
+  rwkv6_mutex_unlock(&lock);
   return status;
 }
 

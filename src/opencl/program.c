@@ -138,7 +138,7 @@ static rwkv6_cl_program *find(const rwkv6_cl_device *d, const char *name) {
  * thread could not. */
 static rwkv6_cl_program *find_built(rwkv6_cl_device *d, const char *name) {
   rwkv6_cl_program *program;
-  while ((program = find(d, name)) && !program->is_built) rwkv6_condition_wait(&d->changed, &d->lock);
+  while ((program = find(d, name)) && !program->is_built) rwkv6_condition_wait(&d->built, &d->lock);
   return program;
 }
 
@@ -167,7 +167,7 @@ static rwkv6_status build_announced(rwkv6_device *device, const request *want, r
   rwkv6_mutex_lock(&d->lock);
   made->is_built = status == RWKV6_OK;
   if (status) take_off(d, made);
-  rwkv6_condition_wake_all(&d->changed);
+  rwkv6_condition_wake_all(&d->built);
   rwkv6_mutex_unlock(&d->lock);
   if (status) rwkv6_cl_program_free(d, made);
   return status;

@@ -7,6 +7,7 @@
 
 #include "opencl/binary.h"
 #include "opencl/cache.h"
+#include "opencl/hold.h"
 
 static void keep(const rwkv6_device *device, const rwkv6_cl_program *program) {
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -30,14 +31,6 @@ static bool take(rwkv6_cl_device *d, rwkv6_cl_program *program) {
   return is_new;
 }
 
-static void set_in_rehearsal(rwkv6_cl_device *d, rwkv6_cl_program *program, bool in_rehearsal) {
-  rwkv6_mutex_lock(&d->lock);
-  while (in_rehearsal && program->in_rehearsal) rwkv6_condition_wait(&d->changed, &d->lock);
-  program->in_rehearsal = in_rehearsal;
-  if (!in_rehearsal) rwkv6_condition_wake_all(&d->changed);
-  rwkv6_mutex_unlock(&d->lock);
-}
-
 void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels) {
   rwkv6_cl_device *d = device->cl;
   if (device->cache_dir && program->has_key && take(d, program)) keep(device, program);
@@ -47,7 +40,8 @@ void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, 
 }
 
 void rwkv6_cl_program_drop(rwkv6_device *device, rwkv6_cl_program *program) {
-  set_in_rehearsal(device->cl, program, true);
+  rwkv6_cl_hold hold = {.name = program->name};
+  rwkv6_cl_hold_all(&hold);
   rwkv6_cl_program_complete(device, program, ~(uint64_t)0);
-  set_in_rehearsal(device->cl, program, false);
+  rwkv6_cl_let_go(&hold);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "opencl/chain.h"
+#include "opencl/hold.h"
 #include "opencl/host_run.h"
 #include "plan.h"
 #include "quirks.h"
@@ -14,6 +15,7 @@
 /* A program with kernels to rehearse. */
 typedef struct wanted {
   struct wanted *next;
+  rwkv6_cl_hold hold;
   rwkv6_cl_program *program;
   uint64_t kernels; /* seen so far in this walk */
 } wanted;
@@ -61,6 +63,8 @@ static bool take_down(rwkv6_cl_rehearsal *rehearsal, rwkv6_cl_program *program, 
     if (!taken) return false;
     taken->program = program;
     taken->next = rehearsal->list;
+    taken->hold.name = program->name;
+    taken->hold.mine = taken->next ? &taken->next->hold : NULL;
     rehearsal->list = taken;
   }
   taken->kernels |= bit;
@@ -131,31 +135,6 @@ static rwkv6_status rehearse(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rw
   return status;
 }
 
-static bool is_held_elsewhere(const wanted *list) {
-  while (list && !list->program->in_rehearsal) list = list->next;
-  return list != NULL;
-}
-
-/* Waits until no thread has any of the programs, then takes all of them at once: so no two threads wait for each other. */
-static void hold_programs(rwkv6_cl_rehearsal *rehearsal) {
-  rwkv6_cl_device *d = rehearsal->device;
-  rwkv6_mutex_lock(&d->lock);
-  while (is_held_elsewhere(rehearsal->list)) rwkv6_condition_wait(&d->changed, &d->lock);
-  for (wanted *held = rehearsal->list; held; held = held->next) {
-    held->program->in_rehearsal = true;
-    held->kernels = 0;
-  }
-  rwkv6_mutex_unlock(&d->lock);
-}
-
-static void let_go(rwkv6_cl_rehearsal *rehearsal) {
-  rwkv6_cl_device *d = rehearsal->device;
-  rwkv6_mutex_lock(&d->lock);
-  for (wanted *held = rehearsal->list; held; held = held->next) held->program->in_rehearsal = false;
-  rwkv6_condition_wake_all(&d->changed);
-  rwkv6_mutex_unlock(&d->lock);
-}
-
 static void free_list(wanted *list) {
   while (list) {
     wanted *next = list->next;
@@ -166,11 +145,12 @@ static void free_list(wanted *list) {
 
 /* What another thread has rehearsed while this one waited is complete, and is not launched again. */
 static rwkv6_status rehearse_list(rwkv6_plan *plan, rwkv6_cl_rehearsal *rehearsal, rwkv6_error *error) {
-  hold_programs(rehearsal);
+  rwkv6_cl_hold_all(&rehearsal->list->hold);
+  for (wanted *held = rehearsal->list; held; held = held->next) held->kernels = 0;
   const rwkv6_status status = rehearse(plan, rehearsal, error);
   for (wanted *done = rehearsal->list; done && !status; done = done->next)
     rwkv6_cl_program_complete(plan->device, done->program, done->kernels);
-  let_go(rehearsal);
+  rwkv6_cl_let_go(&rehearsal->list->hold);
   return status;
 }
 

@@ -8,8 +8,7 @@
  * once. Where the driver compiles for small and for large launches, it rehearses large ones, which do for both: kernels must
  * not mind more work-groups than there are units, so they get no table of units and no slots.
  *
- * One thread at a time rehearses a program and puts it into the cache: a program that another thread still launches must not
- * go there, and two threads gain nothing where they wait for the driver to compile the same kernel.
+ * The thread that rehearses a program holds it (opencl/hold.h) until it is in the cache as well.
  */
 #ifndef RWKV6_SRC_OPENCL_REHEARSAL_H
 #define RWKV6_SRC_OPENCL_REHEARSAL_H
