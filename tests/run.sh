@@ -457,6 +457,8 @@ plan_sanitizers() {
 
 sanitizer_environment() {
   export UBSAN_OPTIONS=print_stacktrace=1
+  # PoCL's LLVM puts a signal stack of its own into the thread that first calls it.
+  export ASAN_OPTIONS=use_sigaltstack=0
   export LSAN_OPTIONS="suppressions=$PWD/tests/setup/leaks.txt:print_suppressions=0"
 }
 
