@@ -59,7 +59,7 @@ void rwkv6_aligned_free(void *memory);
 #include <string.h>
 
 typedef pthread_mutex_t rwkv6_mutex;
-#define RWKV6_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER    /* of a static one */
+#define RWKV6_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER /* of a static one */
 
 static inline bool rwkv6_mutex_init(rwkv6_mutex *mutex) {
   return pthread_mutex_init(mutex, NULL) == 0;
@@ -75,7 +75,8 @@ static inline void rwkv6_mutex_destroy(rwkv6_mutex *mutex) {
 }
 
 typedef pthread_cond_t rwkv6_condition;
-#define RWKV6_CONDITION_INIT PTHREAD_COND_INITIALIZER /* of a static one */
+/* Of a static one. */
+#define RWKV6_CONDITION_INIT PTHREAD_COND_INITIALIZER
 
 static inline bool rwkv6_condition_init(rwkv6_condition *condition) {
   return pthread_cond_init(condition, NULL) == 0;

@@ -347,30 +347,29 @@ static bool can_join(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, 
   return most <= chunk->joins && !may_overwrite_initial(problem);
 }
 
-/* `at`: the first byte of the workspace that is free. */
-static rwkv6_status make_part(const rwkv6_device *device, const rwkv6_problem *whole, const rwkv6_cl_chunk *chunk,
-                              forward_part *part, uint64_t *at, rwkv6_error *error) {
-  const rwkv6_problem problem = rwkv6_cl_part_problem(whole, &part->extent);
-  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem.heads * problem.key_dim);
-  const uint64_t state_bytes = row_bytes * (uint64_t)problem.value_dim;
-  rwkv6_cl_chunk_windows(device, &problem, chunk, rwkv6_cl_units_count(&problem, part->segments),
-                         rwkv6_cl_longest_unit(&problem, part->segments), &part->batch);
-  const rwkv6_status status =
-      rwkv6_cl_units_make(device, &problem, part->segments, 0, part->batch.outputs.steps, &part->batch.units, error);
-  if (status) return status;
+/* Behind what the plan's workspace has so far. */
+static void lay_out_workspace(rwkv6_plan *plan, const rwkv6_problem *problem, forward_part *part) {
+  const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
+  const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
   const uint64_t split = part->places.split ? (uint64_t)part->batch.units.count : 0;
-  part->places.joined = part->places.split && can_join(&problem, chunk, part->segments);
-  part->places.starts = rwkv6_cl_align(*at);
+  part->places.starts = rwkv6_cl_align(plan->workspace);
   part->places.decays = rwkv6_cl_align(part->places.starts + split * state_bytes);
   part->places.carry = rwkv6_cl_align(part->places.decays + split * row_bytes);
-  *at = part->places.carry + (uint64_t)part->batch.units.carries * state_bytes;
-  return RWKV6_OK;
+  plan->workspace = part->places.carry + (uint64_t)part->batch.units.carries * state_bytes;
 }
 
-static int64_t count_launches(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const forward_part *part) {
-  const rwkv6_problem of_part = rwkv6_cl_part_problem(problem, &part->extent);
-  return rwkv6_cl_chunk_start_launches(&of_part, chunk, &part->batch, &part->places) +
-         rwkv6_cl_chunk_output_launches(&of_part, chunk, &part->batch);
+static rwkv6_status make_part(rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, forward_part *part, rwkv6_error *error) {
+  const rwkv6_problem problem = rwkv6_cl_part_problem(&plan->problem, &part->extent);
+  rwkv6_cl_chunk_windows(plan->device, &problem, chunk, rwkv6_cl_units_count(&problem, part->segments),
+                         rwkv6_cl_longest_unit(&problem, part->segments), &part->batch);
+  const rwkv6_status status =
+      rwkv6_cl_units_make(plan->device, &problem, part->segments, 0, part->batch.outputs.steps, &part->batch.units, error);
+  if (status) return status;
+  part->places.joined = part->places.split && can_join(&problem, chunk, part->segments);
+  lay_out_workspace(plan, &problem, part);
+  plan->launches += rwkv6_cl_chunk_start_launches(&problem, chunk, &part->batch, &part->places) +
+                    rwkv6_cl_chunk_output_launches(&problem, chunk, &part->batch);
+  return RWKV6_OK;
 }
 
 static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_chunk_family *family, rwkv6_error *error) {
@@ -383,10 +382,8 @@ static rwkv6_status make(rwkv6_plan *plan, forward_state *state, const rwkv6_cl_
     status = rwkv6_cl_chunk_make_states(plan->device, problem, family, chunk, error);
     divide(plan->device, problem, state); /* the geometry may be another */
   }
-  for (int i = 0; i < state->count && !status; i++)
-    status = make_part(plan->device, problem, chunk, &state->part[i], &plan->workspace, error);
+  for (int i = 0; i < state->count && !status; i++) status = make_part(plan, chunk, &state->part[i], error);
   plan->parts = state->count;
-  for (int i = 0; i < state->count && !status; i++) plan->launches += count_launches(problem, chunk, &state->part[i]);
   return status;
 }
 

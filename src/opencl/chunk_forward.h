@@ -57,8 +57,7 @@ extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidi
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {
-  uint64_t
-      starts; /* [units, heads, K, V]: increments, then, not joined, the state before each unit; only if sequences are split */
+  uint64_t starts; /* [units, heads, K, V]: increments, then, not joined, the state before each unit; only if split */
   uint64_t decays; /* [units, heads, K] */
   uint64_t carry;  /* [carries, heads, K, V] */
   bool split;

@@ -35,11 +35,11 @@ typedef struct rwkv6_cl_program {
   const char *kernels[RWKV6_CL_MAX_KERNELS]; /* [kernel_count] static strings */
   int kernel_count;
   rwkv6_cl_key key;
-  bool has_key; /* false: it cannot be kept, as the device does not say what it is */
+  bool has_key;  /* false: it cannot be kept, as the device does not say what it is */
+  bool in_cache; /* once it is built: of who holds the program (opencl/hold.h) */
 
   /* guarded by the device's lock */
   bool is_built;
-  bool in_cache;
   uint64_t complete; /* kernels whose launches need no time of the compiler any more */
 } rwkv6_cl_program;
 

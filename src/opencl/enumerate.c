@@ -126,9 +126,8 @@ static rwkv6_status list_places(const rwkv6_cl_functions *cl, rwkv6_cl_place **p
   return status;
 }
 
-/* By one thread at a time: PoCL 3.1, which looks for its devices when it is first asked, tells a second thread that there are
- * none.
- */
+/* By one thread at a time: while PoCL 3.1 looks for its devices, which it does when first asked, it tells other threads that
+ * there are none. */
 rwkv6_status rwkv6_cl_places(rwkv6_cl_place **places, size_t *count, rwkv6_error *error) {
   static rwkv6_mutex lock = RWKV6_MUTEX_INIT;
   *places = NULL;

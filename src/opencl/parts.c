@@ -79,17 +79,14 @@ rwkv6_problem rwkv6_cl_part_problem(const rwkv6_problem *problem, const rwkv6_cl
   return copy;
 }
 
-static int64_t first_token(const rwkv6_problem *problem, const rwkv6_cl_part *part) {
-  return part->first_sequence ? problem->tokens / problem->sequences * part->first_sequence : 0;
-}
-
 /* Elements from the beginning of a tensor to the part's. */
 static int64_t distance(const rwkv6_problem *problem, rwkv6_tensor_id id, const rwkv6_cl_part *part) {
   const rwkv6_stride *stride = rwkv6_tensor_stride(problem, id);
   const int64_t state = (int64_t)problem->key_dim * problem->value_dim;
   switch (rwkv6_tensor_table[id].shape) {
   case RWKV6_SHAPE_TOKENS_KEY:
-  case RWKV6_SHAPE_TOKENS_VALUE: return first_token(problem, part) * stride->token + part->first_head * stride->head;
+  case RWKV6_SHAPE_TOKENS_VALUE:
+    return rwkv6_problem_sequence(problem, part->first_sequence).begin * stride->token + part->first_head * stride->head;
   case RWKV6_SHAPE_HEADS_KEY: return part->first_head * problem->key_dim;
   case RWKV6_SHAPE_STATE: return (part->first_sequence * problem->heads + part->first_head) * state;
   case RWKV6_SHAPE_POOL: return 0;

@@ -22,18 +22,12 @@ static void keep(const rwkv6_device *device, const rwkv6_cl_program *program) {
   free(binary);
 }
 
-/* Whether the program is to be kept: only one of the threads that come here hears so. */
-static bool take(rwkv6_cl_device *d, rwkv6_cl_program *program) {
-  rwkv6_mutex_lock(&d->lock);
-  const bool is_new = !program->in_cache;
-  program->in_cache = true;
-  rwkv6_mutex_unlock(&d->lock);
-  return is_new;
-}
-
 void rwkv6_cl_program_complete(rwkv6_device *device, rwkv6_cl_program *program, uint64_t kernels) {
   rwkv6_cl_device *d = device->cl;
-  if (device->cache_dir && program->has_key && take(d, program)) keep(device, program);
+  if (device->cache_dir && program->has_key && !program->in_cache) {
+    program->in_cache = true;
+    keep(device, program);
+  }
   rwkv6_mutex_lock(&d->lock);
   program->complete |= kernels;
   rwkv6_mutex_unlock(&d->lock);
