@@ -134,10 +134,15 @@ static rwkv6_status add_point(const bench_options *options, int64_t sequences, i
   return status ? status : add_row(options, &row, RWKV6_BACKWARD, cases, error);
 }
 
+/* Of 4096 tokens; 32 heads of several sequences where that can be. */
+static rwkv6_status add_heads(const bench_options *options, int64_t all, bench_cases *cases, rwkv6_error *error) {
+  const int64_t heads = all % 32 ? all : 32;
+  return add_point(options, all / heads, 4096, heads, cases, error);
+}
+
 /*
  * Over T at one sequence, powers of 2 and odd numbers beside them; over N x H at 4096 tokens likewise, and where a device of
- * 132 compute units has just begun another round of work-groups, with one or two of them to a unit. Heads are 32 of several
- * sequences where that can be.
+ * 132 compute units has just begun another round of work-groups, with one or two of them to a unit.
  */
 static rwkv6_status add_growth(const bench_options *options, bench_cases *cases, rwkv6_error *error) {
   static const int64_t odd_lengths[] = {127, 129, 1023, 4095, 4097, 16381, 32771};
@@ -147,14 +152,9 @@ static rwkv6_status add_growth(const bench_options *options, bench_cases *cases,
     status = add_point(options, 1, length, 32, cases, error);
   for (size_t i = 0; i < sizeof odd_lengths / sizeof *odd_lengths && !status; ++i)
     status = add_point(options, 1, odd_lengths[i], 32, cases, error);
-  for (int64_t all = 1; all <= 4096 && !status; all *= 2) {
-    const int64_t heads = all < 32 ? all : 32;
-    status = add_point(options, all / heads, 4096, heads, cases, error);
-  }
-  for (size_t i = 0; i < sizeof other_heads / sizeof *other_heads && !status; ++i) {
-    const int64_t heads = other_heads[i] % 32 ? other_heads[i] : 32;
-    status = add_point(options, other_heads[i] / heads, 4096, heads, cases, error);
-  }
+  for (int64_t all = 1; all <= 4096 && !status; all *= 2) status = add_heads(options, all, cases, error);
+  for (size_t i = 0; i < sizeof other_heads / sizeof *other_heads && !status; ++i)
+    status = add_heads(options, other_heads[i], cases, error);
   return status;
 }
 
