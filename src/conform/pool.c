@@ -127,12 +127,9 @@ bool conform_check_pool(const conform_context *context, conform_message *message
   conform_data_change(&to, data, &change);
   fill_pool(&to, data);
   /* With states, a part can be of some heads. */
-  if (conform_parts_of(context->subject, &data->problem) != conform_parts_of(context->subject, &to.problem)) {
-    conform_data_destroy(&to);
-    return true;
-  }
-  const bool right = conform_run_kept(context->subject, &to, message) && check_states(context, &to, message) &&
-                     check_outputs(context, &to, message);
+  const bool other_bits = conform_parts_of(context->subject, &data->problem) != conform_parts_of(context->subject, &to.problem);
+  const bool right = other_bits || (conform_run_kept(context->subject, &to, message) && check_states(context, &to, message) &&
+                                    check_outputs(context, &to, message));
   conform_data_destroy(&to);
   return right;
 }

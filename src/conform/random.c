@@ -15,6 +15,10 @@ int64_t conform_random_below(conform_random *random, int64_t bound) {
   return (int64_t)(conform_random_bits(random) % (uint64_t)bound);
 }
 
+int64_t conform_random_within(conform_random *random, int64_t least, int64_t most) {
+  return least + conform_random_below(random, most - least + 1);
+}
+
 double conform_random_uniform(conform_random *random) {
   return ((double)(conform_random_bits(random) >> 11) + 0.5) * 0x1p-53;
 }

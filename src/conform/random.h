@@ -12,6 +12,8 @@ typedef struct conform_random {
 uint64_t conform_random_bits(conform_random *random);
 /* An integer in [0, bound); bound >= 1. */
 int64_t conform_random_below(conform_random *random, int64_t bound);
+/* An integer from `least` to `most`, which is no less. */
+int64_t conform_random_within(conform_random *random, int64_t least, int64_t most);
 /* In (0, 1): never an end. */
 double conform_random_uniform(conform_random *random);
 double conform_random_between(conform_random *random, double low, double high);

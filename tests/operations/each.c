@@ -6,6 +6,16 @@ conform_subject test_subject_of(const test_devices *devices, size_t device, cons
   return subject;
 }
 
+rwkv6_plan_info test_plan_info(const conform_subject *subject, const rwkv6_problem *problem) {
+  rwkv6_plan *plan = NULL;
+  rwkv6_error error = RWKV6_ERROR_INIT;
+  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
+  if (conform_plan_create(subject, problem, &plan, &error)) fail_msg("%s", error.message);
+  rwkv6_plan_get_info(plan, &info, NULL);
+  rwkv6_plan_destroy(&plan);
+  return info;
+}
+
 void test_check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about) {
   conform_message message;
   if (conform_check_case(subject, test, checks, &message)) return;

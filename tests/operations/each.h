@@ -16,6 +16,9 @@ void test_each_variant_once(const test_devices *devices, const conform_case *tes
  */
 void test_check(const conform_subject *subject, const conform_case *test, unsigned checks, const char *about);
 
+/* Of the subject's plan; fails the test if there is none. */
+rwkv6_plan_info test_plan_info(const conform_subject *subject, const rwkv6_problem *problem);
+
 conform_subject test_subject_of(const test_devices *devices, size_t device, const rwkv6_variant *variant);
 
 #endif

@@ -65,16 +65,6 @@ static void test_work_group_256(void **state) {
 
 /* --------------------------------------------------------------------------------------------------------------- launches */
 
-static int64_t launches_of(const conform_subject *subject, const rwkv6_problem *problem) {
-  rwkv6_plan *plan = NULL;
-  rwkv6_error error = RWKV6_ERROR_INIT;
-  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
-  if (conform_plan_create(subject, problem, &plan, &error)) fail_msg("%s", error.message);
-  rwkv6_plan_get_info(plan, &info, NULL);
-  rwkv6_plan_destroy(&plan);
-  return info.launches;
-}
-
 static void run_call(const conform_subject *subject, conform_data *data, double budget) {
   const conform_call call = conform_call_all(data);
   rwkv6_error error = RWKV6_ERROR_INIT;
@@ -100,11 +90,11 @@ static void check_split(const conform_subject *subject, conform_data *data) {
   conform_values whole;
   conform_message message;
   run_call(subject, data, 1e9);
-  const int64_t launches = launches_of(subject, &data->problem);
+  const int64_t launches = test_plan_info(subject, &data->problem).launches;
   conform_values_read(data, &whole);
   for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
     run_call(subject, data, budgets[i]);
-    if (i == 0 && launches_of(subject, &data->problem) <= launches) fail_msg("a budget of 0 splits nothing");
+    if (i == 0 && test_plan_info(subject, &data->problem).launches <= launches) fail_msg("a budget of 0 splits nothing");
     if (!conform_check_images(data, -1, &message) || !conform_check_bits(data, &whole, -1, "split over launches", &message))
       fail_split(subject, data, budgets[i], &message);
   }
@@ -184,7 +174,7 @@ static void test_decode_step(void **state) {
       problem.optional = RWKV6_STATE_POOL;
       problem.pool_slots = USERS;
       if (i / 2) rwkv6_device_set_launch_budget(subject.device, 1e-9);
-      assert_int_equal(launches_of(&subject, &problem), 1);
+      assert_int_equal(test_plan_info(&subject, &problem).launches, 1);
     }
   }
 }

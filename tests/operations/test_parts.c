@@ -45,13 +45,8 @@ static conform_case make_case(int64_t sequences, int64_t heads) {
 
 static int64_t launches_of(const conform_subject *subject, const conform_case *test) {
   conform_data data;
-  rwkv6_plan *plan = NULL;
-  rwkv6_error error = RWKV6_ERROR_INIT;
-  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
   conform_data_create(&data, test, subject->variant->operation, false);
-  if (conform_plan_create(subject, &data.problem, &plan, &error)) fail_msg("%s", error.message);
-  rwkv6_plan_get_info(plan, &info, NULL);
-  rwkv6_plan_destroy(&plan);
+  const rwkv6_plan_info info = test_plan_info(subject, &data.problem);
   conform_data_destroy(&data);
   return info.launches;
 }

@@ -236,19 +236,29 @@ static void test_others_do_not_wait(void **state) {
   }
 }
 
-/* Who waited for a build that failed builds for itself. */
-static void test_failed_build(void **state) {
-  (void)state;
+/* Who waited for a build or a rehearsal that failed does it for itself. */
+static void check_failure(_Atomic(hook *) *place, hook *fails, rwkv6_status status) {
   for (size_t i = 0; i < devices.count; i++) {
     begin(i);
-    before_build = build_fails;
-    assert_int_equal(make_plan(20, 1), RWKV6_BUILD_FAILED);
+    *place = fails;
+    assert_int_equal(make_plan(20, 1), status);
     pthread_join(other, NULL);
     assert_false(files); /* it waited */
     assert_int_equal(other_status, RWKV6_OK);
     assert_int_equal(make_plan(20, 1), RWKV6_OK);
+    assert_int_equal(kept_count, compiled_count);
     end();
   }
+}
+
+static void test_failed_build(void **state) {
+  (void)state;
+  check_failure(&before_build, build_fails, RWKV6_BUILD_FAILED);
+}
+
+static void test_failed_rehearsal(void **state) {
+  (void)state;
+  check_failure(&before_launch, launch_fails, RWKV6_DEVICE_ERROR);
 }
 
 /* Who wants kernels that another thread rehearses and keeps waits until it has done both, and launches none. */
@@ -266,22 +276,6 @@ static void check_waits(_Atomic(hook *) *place) {
     assert_int_equal(other_status, RWKV6_OK);
     assert_true(of_one > 0);
     assert_int_equal(launches, of_one);
-    end();
-  }
-}
-
-/* Who waited for a rehearsal that failed rehearses for itself. */
-static void test_failed_rehearsal(void **state) {
-  (void)state;
-  for (size_t i = 0; i < devices.count; i++) {
-    begin(i);
-    before_launch = launch_fails;
-    assert_int_equal(make_plan(20, 1), RWKV6_DEVICE_ERROR);
-    pthread_join(other, NULL);
-    assert_false(files); /* it waited */
-    assert_int_equal(other_status, RWKV6_OK);
-    assert_int_equal(make_plan(20, 1), RWKV6_OK);
-    assert_int_equal(kept_count, compiled_count);
     end();
   }
 }

@@ -13,22 +13,10 @@ static test_devices devices;
 /* Enough for the automatic choice to split one sequence of one head. */
 #define MANY_UNITS 64
 
-typedef struct needs {
-  uint64_t workspace;
-  int64_t launches;
-} needs;
-
-static needs needs_of(const conform_subject *subject, const rwkv6_problem *problem, int64_t segment_length) {
+static rwkv6_plan_info needs_of(const conform_subject *subject, const rwkv6_problem *problem, int64_t segment_length) {
   rwkv6_problem changed = *problem;
-  rwkv6_plan *plan = NULL;
-  rwkv6_error error = RWKV6_ERROR_INIT;
-  rwkv6_plan_info info = RWKV6_PLAN_INFO_INIT;
   changed.segment_length = segment_length;
-  if (conform_plan_create(subject, &changed, &plan, &error)) fail_msg("%s", error.message);
-  rwkv6_plan_get_info(plan, &info, NULL);
-  rwkv6_plan_destroy(&plan);
-  const needs found = {info.workspace, info.launches};
-  return found;
+  return test_plan_info(subject, &changed);
 }
 
 /*
@@ -38,7 +26,7 @@ static needs needs_of(const conform_subject *subject, const rwkv6_problem *probl
  * A pass over the segments and a scan are launches besides those that compute. But where a launch is one quantum, the number
  * of all follows the longest unit, and short segments need fewer than the sequence did: there it is no sign.
  */
-static bool is_split(const conform_subject *subject, needs with, needs without) {
+static bool is_split(const conform_subject *subject, rwkv6_plan_info with, rwkv6_plan_info without) {
   const bool more = rwkv6_quirk_with(&subject->device->info, RWKV6_QUIRK_ENDS_LOOPS) || with.launches > without.launches;
   return with.workspace > without.workspace && more;
 }
@@ -47,9 +35,9 @@ static void check_split(const conform_subject *subject, const conform_case *test
   conform_data data;
   conform_data_create(&data, test, subject->variant->operation, false);
   const rwkv6_problem *problem = &data.problem;
-  const needs with = needs_of(subject, problem, test->segment_length);
+  const rwkv6_plan_info with = needs_of(subject, problem, test->segment_length);
   /* -1 beside itself would show nothing: one segment as long as the batch is no split either. */
-  const needs without = needs_of(subject, problem, test->segment_length < 0 ? problem->tokens : -1);
+  const rwkv6_plan_info without = needs_of(subject, problem, test->segment_length < 0 ? problem->tokens : -1);
   conform_data_destroy(&data);
   const bool same = with.workspace == without.workspace && with.launches == without.launches;
   if (split ? is_split(subject, with, without) : same) return;

@@ -18,20 +18,17 @@ static int64_t place_of(const rwkv6_problem *problem, rwkv6_tensor_id id, int64_
   return (n * problem->heads + h) * state;
 }
 
-static int64_t draw(conform_random *random, int64_t least, int64_t most) {
-  return least + conform_random_below(random, most - least + 1);
-}
-
 static rwkv6_problem draw_problem(conform_random *random) {
   static const int64_t padding[] = {0, 8, 24};
   rwkv6_problem problem, resolved;
-  const int64_t sequences = draw(random, 1, 6);
-  rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * draw(random, 1, 50), draw(random, 1, 6), 16, 24);
+  const int64_t sequences = conform_random_within(random, 1, 6);
+  rwkv6_problem_init(&problem, sizeof problem, sequences, sequences * conform_random_within(random, 1, 50),
+                     conform_random_within(random, 1, 6), 16, 24);
   problem.optional = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE;
   rwkv6_stride *const strides[] = {&problem.r, &problem.k, &problem.v, &problem.w, &problem.o};
   for (size_t i = 0; i < sizeof strides / sizeof *strides; i++) {
-    strides[i]->head = 24 + padding[draw(random, 0, 2)];
-    strides[i]->token = problem.heads * strides[i]->head + padding[draw(random, 0, 2)];
+    strides[i]->head = 24 + padding[conform_random_within(random, 0, 2)];
+    strides[i]->token = problem.heads * strides[i]->head + padding[conform_random_within(random, 0, 2)];
   }
   assert_int_equal(rwkv6_problem_resolve(&problem, RWKV6_FORWARD, &resolved, NULL), RWKV6_OK);
   return resolved;
@@ -64,7 +61,7 @@ static void test_sequences(void **state) {
   conform_random random = {11};
   for (int i = 0; i < 200; i++) {
     const rwkv6_problem whole = draw_problem(&random);
-    const int64_t first = draw(&random, 0, whole.sequences - 1);
+    const int64_t first = conform_random_within(&random, 0, whole.sequences - 1);
     const rwkv6_cl_part begin = {0, first + 1, 0, whole.heads}, end = {first, whole.sequences - first, 0, whole.heads};
     check_all(&whole, begin, true);
     check_all(&whole, end, true);
@@ -77,7 +74,7 @@ static void test_heads(void **state) {
   conform_random random = {12};
   for (int i = 0; i < 200; i++) {
     const rwkv6_problem whole = draw_problem(&random);
-    const int64_t first = draw(&random, 0, whole.heads - 1);
+    const int64_t first = conform_random_within(&random, 0, whole.heads - 1);
     const rwkv6_cl_part begin = {0, whole.sequences, 0, first + 1}, end = {0, whole.sequences, first, whole.heads - first};
     check_all(&whole, begin, whole.sequences == 1);
     check_all(&whole, end, whole.sequences == 1);
