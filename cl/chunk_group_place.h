@@ -58,12 +58,13 @@ typedef struct place_t {
   engine_t engine;
 } place_t;
 
-static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t first_group,
+/* Of work-group number `group` of those numbered by turn, head and tile. */
+static inline void find_place(place_t *p, global const long8 *units, batch_t batch, int dual, index_t group,
                               local uint *exchange) {
   p->heads = BATCH_HEADS(batch);
   p->numbers = p->heads > 0 ? 32 : 0; /* there are heads */
   p->reverse = BATCH_REVERSE(batch) != (dual != 0);
-  p->tile = (int)find_head(&p->unit, &p->head, units, batch, first_group + (index_t)get_group_id(0), TILES);
+  p->tile = (int)find_head(&p->unit, &p->head, units, batch, group, TILES);
   p->part = PARTS == 1 ? 0 : engine_uniform((int)get_local_id(0) / GROUP);
   p->item = (int)get_local_id(0) & (GROUP - 1);
   engine_begin(&p->engine, p->part, p->item, exchange);

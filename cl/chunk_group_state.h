@@ -56,16 +56,17 @@ static inline void store_decays(const float D[2], global float *row, const place
 }
 
 /*
- * The state before this unit, of a sequence of few units: S_{i+1} = diag(decays_i) S_i + sums_i from `initial` [sequences,
- * heads, K, V] (NULL: 0) on, as chunk_scan.h has it. No final state is written to where that is: the host sees to it.
+ * The state before this unit, of a sequence of few units with `pieces` each: S_{i+1} = diag(decays_i) S_i + sums_i from
+ * `initial` [sequences, heads, K, V] (NULL: 0) on, as chunk_scan.h has it, but never for the dual problem. No final state is
+ * written to where that is: the host sees to it.
  */
 static inline void join_units(state_t *x, global const float *initial, long initial_at, global const float *sums,
-                              global const float *decays, global const long8 *units, batch_t batch, int dual,
+                              global const float *decays, int pieces, global const long8 *units, batch_t batch,
                               const place_t *p) {
   index_t first, last;
   find_units_of(&first, &last, units, batch, p->unit.sequence);
   load_state(x, initial + initial_at + state_at(p, p->unit.state), p, initial != 0);
-  ROLL for (index_t i = dual ? last : first; i != p->unit.number; i += dual ? -1 : 1) {
+  ROLL for (index_t i = first * pieces; i < p->unit.number * pieces; i++) {
     float D[2];
     global const float *sum = sums + state_at(p, i);
     load_decays(D, decays + (i * p->heads + p->head) * KEY_DIM, p, true);

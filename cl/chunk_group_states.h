@@ -6,18 +6,32 @@
 #ifndef CHUNK_GROUP_STATES_H
 #define CHUNK_GROUP_STATES_H
 
-/* Arguments as in chunk_states.cl. Sums and decays of units are wanted, from states of zeros; there are no checkpoints. */
+/* Piece `piece` of `pieces` of a unit, as whole chunks, as if it were the unit; the last ones can be short or empty. */
+static inline void find_piece(unit_t *unit, int piece, int pieces, bool reverse) {
+  const index_t each = (unit->length + CHUNK * pieces - 1) / (CHUNK * pieces) * CHUNK;
+  const index_t first = min(piece * each, unit->length), length = min(each, unit->length - first);
+  unit->begin += reverse ? unit->length - first - length : first;
+  unit->length = length;
+  unit->number = unit->number * pieces + piece;
+}
+
+/*
+ * Arguments as in chunk_states.cl, and `pieces`, of which a unit has so many, each a work-group's. Their sums and decays are
+ * wanted, from states of zeros; there are no checkpoints.
+ */
 ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
              layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
-             global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, global const long8 *units,
-             batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
+             global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, int pieces,
+             global const long8 *units, batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
   ENGINE_SHOWN_ONLY;
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
   tiles_t tiles[1];
   place_t p[1];
-  find_place(p, units, batch, dual, first_group, exchange);
+  const index_t group = first_group + (index_t)get_group_id(0);
+  find_place(p, units, batch, dual, group / pieces, exchange);
+  find_piece(&p->unit, (int)(group % pieces), pieces, p->reverse);
   find_base(tiles, pool, p);
   keep_t x[1];
   const index_t end = min(p->unit.length, (index_t)last_step);

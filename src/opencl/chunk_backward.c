@@ -199,6 +199,7 @@ static rwkv6_status make(rwkv6_plan *plan, backward_state *state, const rwkv6_cl
   const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, 2 * granule};
   const rwkv6_cl_segments segments = rwkv6_cl_choose_segments(plan->device, problem, &how);
   const int64_t count = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
+  state->batch.pieces = 1;
   rwkv6_cl_chunk_windows(plan->device, problem, chunk, count, longest, &state->batch);
   const double elements =
       (double)state->geometry.work_group / state->geometry.lanes * state->geometry.rows * problem->value_dim;

@@ -8,6 +8,7 @@
 #include "opencl/chunk_length.h"
 #include "opencl/host_run.h"
 #include "opencl/parts.h"
+#include "opencl/pieces.h"
 #include "opencl/variants.h"
 #include "plan.h"
 
@@ -140,6 +141,17 @@ static int64_t groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
   return units * problem->heads * chunk->tiles;
 }
 
+static int64_t state_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, const rwkv6_cl_chunk_batch *batch,
+                            int64_t units) {
+  return groups(problem, chunk, units) * batch->pieces;
+}
+
+/* At least as many steps as the longest piece has: they are whole chunks, of which `span` is a multiple. */
+static int64_t longest_piece(const rwkv6_cl_chunk *chunk, const rwkv6_cl_chunk_batch *batch, int64_t longest) {
+  const int64_t quantum = chunk->span * batch->pieces;
+  return batch->pieces == 1 ? longest : (longest + quantum - 1) / quantum * chunk->span;
+}
+
 static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
   return problem->sequences * problem->heads * chunk->state_groups;
 }
@@ -149,7 +161,9 @@ void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *pro
   const double elements = (double)problem->key_dim * 4 * chunk->lanes;
   const int64_t all = groups(problem, chunk, count);
   batch->outputs = rwkv6_cl_choose_forward_window(device, all, longest, 4 * chunk->span, 5 * elements + 100 * problem->key_dim);
-  batch->states = rwkv6_cl_choose_window(device, all, longest, chunk->span, 3 * elements + 40 * problem->key_dim);
+  batch->states =
+      rwkv6_cl_choose_window(device, state_groups(problem, chunk, batch, count), longest_piece(chunk, batch, longest),
+                             chunk->span, 3 * elements + 40 * problem->key_dim);
   /* The scan walks along a sequence's units, not its steps. */
   batch->scan = rwkv6_cl_choose_window(device, scan_groups(problem, chunk), 1, 1,
                                        10.0 * chunk->work_group * (double)count / (double)problem->sequences);
@@ -164,7 +178,8 @@ int64_t rwkv6_cl_chunk_start_launches(const rwkv6_problem *problem, const rwkv6_
                                       const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_chunk_places *places) {
   if (!places->split) return 0;
   const int64_t scans = rwkv6_cl_count_launches(batch->scan, scan_groups(problem, chunk), 1);
-  return rwkv6_cl_count_launches(batch->states, groups(problem, chunk, batch->units.count), batch->units.longest) +
+  return rwkv6_cl_count_launches(batch->states, state_groups(problem, chunk, batch, batch->units.count),
+                                 longest_piece(chunk, batch, batch->units.longest)) +
          (places->joined ? 0 : scans);
 }
 
@@ -187,9 +202,10 @@ static void set_start(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const 
 
 /* What kernels that join units want beside. */
 static void set_joins(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_chunk_places *places,
-                      const rwkv6_cl_call *call) {
+                      const rwkv6_cl_chunk_batch *batch, const rwkv6_cl_call *call) {
   rwkv6_cl_arg_packed(a, call, roles->initial_state);
   rwkv6_cl_arg_workspace(a, call, places->decays, places->joined);
+  rwkv6_cl_arg_int(a, batch->pieces);
 }
 
 static void set_state_inputs(rwkv6_cl_arguments *a, const rwkv6_cl_roles *roles, const rwkv6_cl_call *call) {
@@ -208,11 +224,12 @@ static rwkv6_status enqueue_increments(const rwkv6_cl_chunk *chunk, const rwkv6_
   rwkv6_cl_arg_workspace(&a, call, places->starts, true);
   rwkv6_cl_arg_workspace(&a, call, places->decays, true);
   rwkv6_cl_arg_workspace(&a, call, 0, false); /* no checkpoints */
+  if (chunk->joins > 0) rwkv6_cl_arg_int(&a, batch->pieces);
   rwkv6_cl_arg_units(&a, call, &batch->units);
   rwkv6_cl_arg_int(&a, roles->dual);
   rwkv6_cl_arg_float(&a, roles->in_scale);
-  return rwkv6_cl_launch_windows(call, &a, batch->states, groups(call->problem, chunk, batch->units.count),
-                                 batch->units.longest, chunk->work_group, false, error);
+  return rwkv6_cl_launch_windows(call, &a, batch->states, state_groups(call->problem, chunk, batch, batch->units.count),
+                                 longest_piece(chunk, batch, batch->units.longest), chunk->work_group, false, error);
 }
 
 rwkv6_status rwkv6_cl_chunk_enqueue_starts(const rwkv6_cl_chunk *chunk, const rwkv6_cl_roles *roles,
@@ -254,7 +271,7 @@ rwkv6_status rwkv6_cl_chunk_enqueue_outputs(const rwkv6_cl_chunk *chunk, const r
   set_state_inputs(&a, roles, call);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_U);
   set_start(&a, roles, places, call);
-  if (chunk->joins > 0) set_joins(&a, roles, places, call);
+  if (chunk->joins > 0) set_joins(&a, roles, places, batch, call);
   rwkv6_cl_arg_tensor(&a, call, roles->o);
   rwkv6_cl_arg_packed(&a, call, roles->final_state);
   rwkv6_cl_arg_packed(&a, call, RWKV6_TENSOR_SLOTS);
@@ -311,11 +328,16 @@ void rwkv6_cl_chunk_forward_destroy(rwkv6_plan *plan) {
   plan->state = NULL;
 }
 
+static rwkv6_cl_splitting splitting_of(const rwkv6_cl_chunk *chunk) {
+  const int64_t granule = 2 * chunk->span;
+  const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, chunk->splits_from * granule};
+  return how;
+}
+
 /* Parts, and how their sequences are split. */
 static void divide(const rwkv6_device *device, const rwkv6_problem *problem, forward_state *state) {
   const rwkv6_cl_chunk *chunk = &state->chunk;
-  const int64_t granule = 2 * chunk->span;
-  const rwkv6_cl_splitting how = {chunk->tiles, chunk->each, granule, chunk->splits_from * granule};
+  const rwkv6_cl_splitting how = splitting_of(chunk);
   rwkv6_cl_part extents[RWKV6_CL_MAX_PARTS] = {{0, problem->sequences, 0, problem->heads}};
   state->count = chunk->divides ? rwkv6_cl_choose_parts(device, problem, &how, extents) : 1;
   for (int i = 0; i < state->count; i++) {
@@ -351,7 +373,7 @@ static bool can_join(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, 
 static void lay_out_workspace(rwkv6_plan *plan, const rwkv6_problem *problem, forward_part *part) {
   const uint64_t row_bytes = sizeof(float) * (uint64_t)(problem->heads * problem->key_dim);
   const uint64_t state_bytes = row_bytes * (uint64_t)problem->value_dim;
-  const uint64_t split = part->places.split ? (uint64_t)part->batch.units.count : 0;
+  const uint64_t split = part->places.split ? (uint64_t)(part->batch.units.count * part->batch.pieces) : 0;
   part->places.starts = rwkv6_cl_align(plan->workspace);
   part->places.decays = rwkv6_cl_align(part->places.starts + split * state_bytes);
   part->places.carry = rwkv6_cl_align(part->places.decays + split * row_bytes);
@@ -360,12 +382,14 @@ static void lay_out_workspace(rwkv6_plan *plan, const rwkv6_problem *problem, fo
 
 static rwkv6_status make_part(rwkv6_plan *plan, const rwkv6_cl_chunk *chunk, forward_part *part, rwkv6_error *error) {
   const rwkv6_problem problem = rwkv6_cl_part_problem(&plan->problem, &part->extent);
+  part->places.joined = part->places.split && can_join(&problem, chunk, part->segments);
+  const rwkv6_cl_splitting how = splitting_of(chunk);
+  part->batch.pieces = part->places.joined ? rwkv6_cl_choose_pieces(plan->device, &problem, &how, part->segments) : 1;
   rwkv6_cl_chunk_windows(plan->device, &problem, chunk, rwkv6_cl_units_count(&problem, part->segments),
                          rwkv6_cl_longest_unit(&problem, part->segments), &part->batch);
   const rwkv6_status status =
       rwkv6_cl_units_make(plan->device, &problem, part->segments, 0, part->batch.outputs.steps, &part->batch.units, error);
   if (status) return status;
-  part->places.joined = part->places.split && can_join(&problem, chunk, part->segments);
   lay_out_workspace(plan, &problem, part);
   plan->launches += rwkv6_cl_chunk_start_launches(&problem, chunk, &part->batch, &part->places) +
                     rwkv6_cl_chunk_output_launches(&problem, chunk, &part->batch);

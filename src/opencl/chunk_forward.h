@@ -35,7 +35,8 @@ typedef struct rwkv6_cl_chunk {
 
 /* What launches go over: a batch, or a part of one. */
 typedef struct rwkv6_cl_chunk_batch {
-  rwkv6_cl_units units;                  /* owned */
+  rwkv6_cl_units units; /* owned */
+  int pieces;           /* of each unit, for states, each with a sum and work-groups of its own; 1 unless outputs join them */
   rwkv6_cl_window outputs, states, scan; /* set by rwkv6_cl_chunk_windows */
 } rwkv6_cl_chunk_batch;
 
@@ -57,8 +58,8 @@ extern const rwkv6_cl_chunk_family rwkv6_cl_chunk_portable, rwkv6_cl_chunk_nvidi
 
 /* Parts of the workspace, in bytes. */
 typedef struct rwkv6_cl_chunk_places {
-  uint64_t starts; /* [units, heads, K, V]: increments, then, not joined, the state before each unit; only if split */
-  uint64_t decays; /* [units, heads, K] */
+  uint64_t starts; /* [units, pieces, heads, K, V]: increments, then, not joined, the state before each unit; only if split */
+  uint64_t decays; /* [units, pieces, heads, K] */
   uint64_t carry;  /* [carries, heads, K, V] */
   bool split;
   bool joined; /* outputs join the increments themselves: there is no scan */
@@ -74,7 +75,7 @@ rwkv6_status rwkv6_cl_chunk_make(rwkv6_device *device, const rwkv6_problem *prob
 rwkv6_status rwkv6_cl_chunk_make_states(rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk_family *family,
                                         rwkv6_cl_chunk *chunk, rwkv6_error *error);
 void rwkv6_cl_chunk_release(const rwkv6_device *device, rwkv6_cl_chunk *chunk);
-/* Chooses how launches are split, for `count` units of at most `longest` steps. */
+/* Chooses how launches are split, for `count` units of at most `longest` steps and the batch's pieces. */
 void rwkv6_cl_chunk_windows(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk,
                             int64_t count, int64_t longest, rwkv6_cl_chunk_batch *batch);
 /* Launches of rwkv6_cl_chunk_enqueue_outputs, and of rwkv6_cl_chunk_enqueue_starts where sequences are split. */

@@ -253,6 +253,34 @@ static void test_no_parts(void **state) {
   assert_int_equal(launches_for_segments(problem), 0);
 }
 
+/*
+ * Units in pieces: seven sequences of twelve units, of which the five that another one follows are 160 work-groups of the 264
+ * that run at once. Three pieces of each are two rounds of a third. Not where a scan joins units, where their length is fixed,
+ * or where one round is full of them.
+ */
+static void test_pieces(void **state) {
+  (void)state;
+  enum { BOTH = RWKV6_INITIAL_STATE | RWKV6_FINAL_STATE };
+  static const int64_t ragged[] = {0, 4124, 4125, 20509, 20550, 22718, 23869, 32768}, one[] = {0, 32768};
+  static const struct {
+    const int64_t *cu_seqlens;
+    int64_t sequences, segment_length, sums;
+    uint32_t optional;
+  } cases[] = {{ragged, 7, 0, 3 * 12, 0}, {ragged, 7, 0, 12, BOTH}, {ragged, 7, 4096, 12, 0}, {one, 1, 0, 8, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    rwkv6_problem problem;
+    rwkv6_plan *plan = NULL;
+    rwkv6_problem_init(&problem, sizeof problem, cases[i].sequences, 32768, 32, 64, 64);
+    problem.dtype = problem.w_dtype = RWKV6_BF16;
+    problem.cu_seqlens = cases[i].cu_seqlens;
+    problem.segment_length = cases[i].segment_length;
+    problem.optional = cases[i].optional;
+    assert_int_equal(rwkv6_plan_create(device, &problem, RWKV6_FORWARD, RWKV6_MODE_CHUNK, &plan, NULL), RWKV6_OK);
+    assert_int_equal(plan->workspace, cases[i].sums * 32 * (64 * 64 + 64) * (int64_t)sizeof(float));
+    rwkv6_plan_destroy(&plan);
+  }
+}
+
 /* Products of 128 work-items are for 64 or 128 key channels, and value channels in tiles of as many. */
 static void test_dims(void **state) {
   (void)state;
@@ -420,6 +448,7 @@ int main(void) {
       cmocka_unit_test(test_automatic_mode),
       cmocka_unit_test(test_parts),
       cmocka_unit_test(test_no_parts),
+      cmocka_unit_test(test_pieces),
       cmocka_unit_test(test_dims),
       cmocka_unit_test(test_storage),
       cmocka_unit_test(test_strides),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Batches in parts (src/opencl/parts.h), on the emulation of the variant that divides them, as on a GPU of two compute units: a
- * round is four work-groups, here one for each sequence and head, and the sequence of the rest is split.
+ * Batches in parts (src/opencl/parts.h) and units in pieces (src/opencl/chunk_forward.h), on the emulation of the variant that
+ * has them, as on a GPU of few compute units: with two, a round is four work-groups, here one for each sequence and head, and
+ * the sequence of the rest is split.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -13,14 +14,23 @@
 
 static test_devices devices;
 
-static int pretend(void **state) {
-  (void)state;
+static int pretend(int32_t compute_units) {
   for (size_t i = 0; i < devices.count; i++) {
     devices.device[i]->info.kind = RWKV6_KIND_OPENCL_GPU;
-    devices.device[i]->info.compute_units = 2;
+    devices.device[i]->info.compute_units = compute_units;
     rwkv6_device_emulate_engines(devices.device[i], true);
   }
   return 0;
+}
+
+static int pretend_two(void **state) {
+  (void)state;
+  return pretend(2);
+}
+
+static int pretend_three(void **state) {
+  (void)state;
+  return pretend(3);
 }
 
 static int restore(void **state) {
@@ -43,17 +53,20 @@ static conform_case make_case(int64_t sequences, int64_t heads) {
   return test;
 }
 
-static int64_t launches_of(const conform_subject *subject, const conform_case *test) {
+static rwkv6_plan_info info_of(const conform_subject *subject, const conform_case *test) {
   conform_data data;
   conform_data_create(&data, test, subject->variant->operation, false);
   const rwkv6_plan_info info = test_plan_info(subject, &data.problem);
   conform_data_destroy(&data);
-  return info.launches;
+  return info;
 }
+
+/* Bytes for the sum and the decays of one piece of a unit. */
+#define PIECE ((64 * 64 + 64) * sizeof(float))
 
 enum { JOINED = 3, SCANNED = 4 }; /* launches: outputs, and states and outputs of the rest; and a scan */
 
-static void check(const conform_case *test, int64_t launches, unsigned checks) {
+static void check(const conform_case *test, int64_t launches, uint64_t workspace, unsigned checks) {
   size_t checked = 0;
   for (size_t device = 0; device < devices.count; device++) {
     const rwkv6_variant *variants[RWKV6_MAX_VARIANTS];
@@ -61,7 +74,9 @@ static void check(const conform_case *test, int64_t launches, unsigned checks) {
     for (size_t i = 0; i < count; i++) {
       if (strcmp(variants[i]->name, "emulated_hopper")) continue;
       const conform_subject subject = test_subject_of(&devices, device, variants[i]);
-      assert_int_equal(launches_of(&subject, test), launches);
+      const rwkv6_plan_info info = info_of(&subject, test);
+      assert_int_equal(info.launches, launches);
+      assert_int_equal(info.workspace, workspace);
       test_check(&subject, test, checks, "in parts");
       checked++;
     }
@@ -77,7 +92,7 @@ static void test_heads(void **state) {
   conform_case test = make_case(1, 5);
   test.strides = CONFORM_HEADS_FIRST;
   test.optional = RWKV6_FINAL_STATE;
-  check(&test, JOINED, CONFORM_CHECK_LAUNCHES);
+  check(&test, JOINED, 4 * PIECE, CONFORM_CHECK_LAUNCHES);
 }
 
 /* The last sequence, of one head; both states, and both in a pool. */
@@ -87,15 +102,28 @@ static void test_sequences(void **state) {
   test.strides = CONFORM_PADDED;
   test.reverse = true;
   test.seed = 2; /* the last sequence has a slot */
-  check(&test, SCANNED, CONFORM_CHECK_POOL);
+  check(&test, SCANNED, 4 * PIECE, CONFORM_CHECK_POOL);
+}
+
+/* Sequences of 3100, fewer and no tokens: three units, two and one, each in two pieces. */
+static void test_pieces(void **state) {
+  (void)state;
+  conform_case test = make_case(3, 1);
+  test.length = 3100;
+  test.ragged = true;
+  test.optional = RWKV6_INITIAL_STATE;
+  check(&test, 2, 12 * PIECE, CONFORM_CHECK_LAUNCHES);
+  test.reverse = true;
+  check(&test, 2, 12 * PIECE, 0);
 }
 
 int main(void) {
   const int status = test_devices_open(&devices);
   if (status) return status;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_heads, pretend, restore),
-      cmocka_unit_test_setup_teardown(test_sequences, pretend, restore),
+      cmocka_unit_test_setup_teardown(test_heads, pretend_two, restore),
+      cmocka_unit_test_setup_teardown(test_sequences, pretend_two, restore),
+      cmocka_unit_test_setup_teardown(test_pieces, pretend_three, restore),
   };
   const int failed = cmocka_run_group_tests_name("parts", tests, NULL, NULL);
   conform_print_ratios();
