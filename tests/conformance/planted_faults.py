@@ -408,7 +408,7 @@ FAULTS += [
      "->first = (long)first + min(stride, 0);", "chunk_forward", WIDE_REVERSE),
     ("rest of a unit copied from behind it", "chunk_group_walk", "(long)walker->stride * (CHUNK * ahead)", "0", "chunk_forward", ALIGNED),
     # units joined by outputs
-    ("a unit joined to itself", "chunk_group_state", "i != p->unit.number; i +=", "i != p->unit.number + 1; i +=", "chunk_forward",
+    ("a unit joined to itself", "chunk_group_state", "i < p->unit.number * pieces;", "i < (p->unit.number + 1) * pieces;", "chunk_forward",
      GROUPS_JOINED),
     ("joined units begin with nothing", "chunk_group_state", "p, initial != 0);", "p, false);", "chunk_forward", GROUPS_JOINED),
     ("joined units without decays", "chunk_group_state", "fma(D[q / 2 & 1], x->at", "fma(1.0f, x->at", "chunk_forward", GROUPS_JOINED),
