@@ -56,6 +56,8 @@ for c in d['cases']:
         assert d['clock'] == 'host' or 0 < c['launches_alone'] <= time['median'] * 1.5
         assert c['back_to_back'] > 0 and 0 < c['enqueue'] < c['enqueue_to_finished']['median']
         assert c['extra_bytes'] >= c['workspace_bytes']
+    else:
+        assert not {'back_to_back', 'enqueue', 'enqueue_to_finished'} & set(c)
 PYTHON
 }
 

@@ -120,6 +120,7 @@ static void add_measured(const bench_report *report, cli_json *json, cJSON *obje
   cli_json_number(json, object, "footprint_bytes", (double)result->footprint);
   add_times(json, object, "time", &result->device);
   cli_json_number(json, object, "launches_alone", result->busy);
+  if (result->batch <= 0) return; /* nothing is enqueued on the CPU path */
   cli_json_number(json, object, "back_to_back", result->batch);
   cli_json_number(json, object, "enqueue", result->enqueue);
   add_times(json, object, "enqueue_to_finished", &result->latency);
