@@ -11,26 +11,19 @@
 
 /* Work-groups of a round, and what a batch has of them. */
 typedef struct rounds {
-  int64_t size, each, whole, rest;
+  int64_t size, whole, rest;
 } rounds;
 
 static rounds rounds_of(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how) {
   const int64_t size = rwkv6_cl_wanted_groups(device, how->each);
   const int64_t groups = problem->sequences * problem->heads * how->tiles;
-  const rounds found = {size, how->each, groups / size, groups % size};
+  const rounds found = {size, groups / size, groups % size};
   return found;
 }
 
-/* A round with fewer work-groups on each compute unit is faster: with one instead of two it takes 0.7 of the time. */
-static double last_round(rounds r) {
-  const int64_t units = r.size / r.each;
-  return 0.4 + 0.6 * (double)((r.rest + units - 1) / units) / (double)r.each;
-}
-
-/* Whether `groups` work-groups, split, are done enough earlier than in the last round. */
-static bool is_worth_it(rounds r, int64_t groups, int64_t length) {
+/* Whether `groups` work-groups, split, are done enough earlier than in the last round, which takes `last`. */
+static bool is_worth_it(rounds r, double last, int64_t groups, int64_t length) {
   const double split = SPLIT_LEAST / (double)length + SPLIT_COST * (double)groups / (double)r.size;
-  const double last = last_round(r);
   return last - split >= LEAST_GAIN * ((double)r.whole + last);
 }
 
@@ -63,7 +56,8 @@ int rwkv6_cl_choose_parts(const rwkv6_device *device, const rwkv6_problem *probl
   const rounds r = rounds_of(device, problem, how);
   if (!r.whole || !r.rest) return 1;
   const rwkv6_cl_part rest = choose_rest(problem, r.whole * r.size, how->tiles);
-  if (!is_worth_it(r, rest.sequences * rest.heads * how->tiles, length)) return 1;
+  const double last = rwkv6_cl_rounds(device, how->each, r.rest);
+  if (!is_worth_it(r, last, rest.sequences * rest.heads * how->tiles, length)) return 1;
   if (!is_split(device, problem, how, &rest)) return 1;
   parts[1] = rest;
   if (rest.first_sequence) parts[0].sequences = rest.first_sequence;

@@ -3,27 +3,38 @@
 
 #define MOST_PIECES 8
 
-/* What beginning a piece costs, in tokens, and the part of the time that pieces have to save. Measured with 64 key channels in
- * bf16 (docs/performance-notes.md, "Pieces of units"). */
+/* In tokens: what beginning a piece costs, and joining a sum more; and the part of the time that pieces have to save. Measured
+ * with 64 key channels in bf16 (docs/performance-notes.md, "Pieces of units"). */
 #define PIECE_COST 150.0
-#define LEAST_GAIN 0.1
+#define JOIN_COST 40.0
+#define LEAST_GAIN 0.05
 
-/* Tokens in a row that states take. `busy`: work-groups without pieces, of which `at_once` run side by side. */
-static double cost_of(int pieces, int64_t busy, int64_t at_once, int64_t longest) {
-  const int64_t rounds = (busy * pieces + at_once - 1) / at_once;
-  return (double)rounds * ((double)longest / (double)pieces + PIECE_COST);
+/* Where more work-groups than that part of a round make states anyway, memory is what they wait for. */
+#define MOST_BUSY (2.0 / 3)
+
+/* Units of `length` tokens of which others follow, in `busy` work-groups without pieces, and of one sequence `joins` at most.
+ */
+typedef struct followed {
+  int64_t length, busy, joins;
+} followed;
+
+/* What states and their sums take in so many pieces, in tokens of a round. */
+static double cost_of(const rwkv6_device *device, int each, followed units, int pieces) {
+  return rwkv6_cl_rounds(device, each, units.busy * pieces) * ((double)units.length / pieces + PIECE_COST) +
+         JOIN_COST * (double)(units.joins * (pieces - 1));
 }
 
 int rwkv6_cl_choose_pieces(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how,
                            rwkv6_cl_segments segments) {
-  const int64_t units = rwkv6_cl_units_count(problem, segments), longest = rwkv6_cl_longest_unit(problem, segments);
-  const int64_t busy = (units - problem->sequences) * problem->heads * how->tiles; /* nobody asks for a last unit's */
-  const int64_t at_once = rwkv6_cl_wanted_groups(device, how->each), room = problem->tokens / (how->granule * units);
-  if (problem->segment_length) return 1;
+  if (device->info.kind != RWKV6_KIND_OPENCL_GPU || problem->segment_length) return 1;
+  const int64_t count = rwkv6_cl_units_count(problem, segments), room = problem->tokens / (how->granule * count);
+  const followed units = {segments.length, (count - problem->sequences) * problem->heads * how->tiles,
+                          (rwkv6_problem_longest(problem) - segments.least) / segments.length};
+  if ((double)units.busy > MOST_BUSY * (double)rwkv6_cl_wanted_groups(device, how->each)) return 1;
   int best = 1;
-  double least = (1 - LEAST_GAIN) * cost_of(1, busy, at_once, longest);
+  double least = (1 - LEAST_GAIN) * cost_of(device, how->each, units, 1);
   for (int pieces = 2; pieces <= MOST_PIECES && pieces <= room; pieces++) {
-    const double cost = cost_of(pieces, busy, at_once, longest);
+    const double cost = cost_of(device, how->each, units, pieces);
     if (cost > least) continue;
     best = pieces;
     least = cost;

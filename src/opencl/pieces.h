@@ -9,8 +9,8 @@
 
 #include "opencl/segments.h"
 
-/* Of each unit; 1 where that is fastest, and where the problem fixes the length of segments, which fixes the bits. The sums
- * take no more memory than those of units may. */
+/* Of each unit of a batch that is split; 1 where that is fastest, and where the problem fixes the length of segments, which
+ * fixes the bits. The sums take no more memory than those of units may. */
 int rwkv6_cl_choose_pieces(const rwkv6_device *device, const rwkv6_problem *problem, const rwkv6_cl_splitting *how,
                            rwkv6_cl_segments segments);
 

@@ -10,6 +10,12 @@ int64_t rwkv6_cl_wanted_groups(const rwkv6_device *device, int each) {
   return device->info.kind == RWKV6_KIND_OPENCL_GPU ? each * units : units;
 }
 
+double rwkv6_cl_rounds(const rwkv6_device *device, int each, int64_t groups) {
+  const int64_t size = rwkv6_cl_wanted_groups(device, each), units = size / each, rest = groups % size;
+  const double last = rest ? 0.4 + 0.6 * (double)divide_up(rest, units) / each : 0.0;
+  return (double)(groups / size) + last;
+}
+
 /* Every unit has room for states, unsplit ones of the batch too: many of those that are short forbid splitting. */
 static bool is_cheap(const rwkv6_problem *problem, rwkv6_cl_segments segments, int64_t granule) {
   const int64_t rest = problem->cu_seqlens && problem->sequences > 1 ? 0 : granule - 1;

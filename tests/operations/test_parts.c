@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Batches in parts (src/opencl/parts.h) and units in pieces (src/opencl/chunk_forward.h), on the emulation of the variant that
+ * Batches in parts (src/opencl/parts.h) and units in pieces (src/opencl/pieces.h), on the emulation of the variant that
  * has them, as on a GPU of few compute units: with two, a round is four work-groups, here one for each sequence and head, and
  * the sequence of the rest is split.
  */
