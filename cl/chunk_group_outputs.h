@@ -14,9 +14,10 @@ ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_forward(global const dtype_t *r, layout_t r_at, global const dtype_t *k, layout_t k_at, global const dtype_t *v,
               layout_t v_at, global const w_dtype_t *w, layout_t w_at, global const float *u, long u_at,
               global const float *start, long start_at, int start_is, global const float *initial, long initial_at,
-              global const float *decays, long decays_at, int pieces, global dtype_t *o, layout_t o_at, global float *final, long final_at,
-              global const int *slots, long slots_at, global float *carry, long carry_at, global const long8 *units,
-              batch_t batch, int dual, float out_scale, float in_scale, long first_step, long last_step, long first_group) {
+              global const float *decays, long decays_at, int pieces, global dtype_t *o, layout_t o_at, global float *final,
+              long final_at, global const int *slots, long slots_at, global float *carry, long carry_at,
+              global const long8 *units, batch_t batch, int dual, float out_scale, float in_scale, long first_step,
+              long last_step, long first_group) {
   ENGINE_SHOWN_ONLY;
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];

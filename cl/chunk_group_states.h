@@ -23,7 +23,8 @@ ENGINE_KERNEL __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1))) void
 chunk_states(global const dtype_t *k, layout_t k_at, global const dtype_t *v, layout_t v_at, global const w_dtype_t *w,
              layout_t w_at, global const float *start, long start_at, int start_by_unit, global float *sums, long sums_at,
              global float *decays, long decays_at, global float *checkpoints, long checkpoints_at, int pieces,
-             global const long8 *units, batch_t batch, int dual, float in_scale, long first_step, long last_step, long first_group) {
+             global const long8 *units, batch_t batch, int dual, float in_scale, long first_step, long last_step,
+             long first_group) {
   ENGINE_SHOWN_ONLY;
   local uchar pool[LOCAL_BYTES + ENGINE_SLACK] __attribute__((aligned(1024)));
   local uint exchange[WORK_GROUP * ENGINE_EXCHANGE];
