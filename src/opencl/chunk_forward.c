@@ -149,7 +149,7 @@ static int64_t state_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *
 /* At least as many steps as the longest piece has: they are whole chunks, of which `span` is a multiple. */
 static int64_t longest_piece(const rwkv6_cl_chunk *chunk, const rwkv6_cl_chunk_batch *batch, int64_t longest) {
   const int64_t quantum = chunk->span * batch->pieces;
-  return batch->pieces == 1 ? longest : (longest + quantum - 1) / quantum * chunk->span;
+  return batch->pieces == 1 ? longest : rwkv6_divide_up(longest, quantum) * chunk->span;
 }
 
 static int64_t scan_groups(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk) {
@@ -365,7 +365,7 @@ static bool may_overwrite_initial(const rwkv6_problem *problem) {
 
 /* Whether outputs can join the units of a split sequence, of which none has many. */
 static bool can_join(const rwkv6_problem *problem, const rwkv6_cl_chunk *chunk, rwkv6_cl_segments segments) {
-  const int64_t most = (rwkv6_problem_longest(problem) + segments.length - 1) / segments.length;
+  const int64_t most = rwkv6_divide_up(rwkv6_problem_longest(problem), segments.length);
   return most <= chunk->joins && !may_overwrite_initial(problem);
 }
 

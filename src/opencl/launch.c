@@ -12,6 +12,10 @@ int rwkv6_power_of_2(int value) {
   return power;
 }
 
+int64_t rwkv6_divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
 int rwkv6_cl_local_limit(const rwkv6_device *device) {
   const uint64_t most = 48 * 1024, there = device->info.local_memory;
   return (int)(there < most ? there : most) - 2 * 1024;
@@ -156,7 +160,7 @@ rwkv6_cl_window rwkv6_cl_choose_window(const rwkv6_device *device, int64_t group
   const double per_step = all_groups > latency ? all_groups : latency;
 
   const double quanta = budget / (per_step * (double)quantum);
-  const int64_t wanted = longest > 0 ? (longest + quantum - 1) / quantum : 1;
+  const int64_t wanted = longest > 0 ? rwkv6_divide_up(longest, quantum) : 1;
   rwkv6_cl_window window = {quantum, groups};
   if (longest >= 2 * quantum && rwkv6_quirk_with(&device->info, RWKV6_QUIRK_ENDS_LOOPS))
     window.steps = quantum;
@@ -182,13 +186,9 @@ int64_t rwkv6_cl_least_window(const rwkv6_problem *problem) {
   return 4 * (dim > 64 ? dim : 64);
 }
 
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Without a step there is still one launch: states are copied, sums set to 0. */
 int64_t rwkv6_cl_count_launches(rwkv6_cl_window window, int64_t groups, int64_t longest) {
-  return divide_up(longest > 0 ? longest : 1, window.steps) * divide_up(groups, window.groups);
+  return rwkv6_divide_up(longest > 0 ? longest : 1, window.steps) * rwkv6_divide_up(groups, window.groups);
 }
 
 static cl_int launch(const rwkv6_cl_call *call, const rwkv6_cl_arguments *arguments, int64_t first_step, int64_t steps,
@@ -208,7 +208,7 @@ static int64_t smaller(int64_t a, int64_t b) {
 rwkv6_status rwkv6_cl_launch_windows(const rwkv6_cl_call *call, rwkv6_cl_arguments *arguments, rwkv6_cl_window window,
                                      int64_t groups, int64_t longest, int work_group, bool backward, rwkv6_error *error) {
   if (arguments->code != CL_SUCCESS) return rwkv6_cl_fail(error, arguments->code, "clSetKernelArg");
-  const int64_t windows = divide_up(longest > 0 ? longest : 1, window.steps);
+  const int64_t windows = rwkv6_divide_up(longest > 0 ? longest : 1, window.steps);
   cl_int code = CL_SUCCESS;
   if (call->chain->rehearsal)
     code = launch(call, arguments, windows * window.steps, window.steps, 0, smaller(groups, window.groups), work_group);

@@ -23,6 +23,8 @@ static inline uint64_t rwkv6_cl_align(uint64_t bytes) {
 
 /* The least power of 2 that is at least `value`. */
 int rwkv6_power_of_2(int value);
+/* a / b, rounded up; b is positive, a not negative. */
+int64_t rwkv6_divide_up(int64_t a, int64_t b);
 
 /* Writes the -D options that follow from the work-group, or returns false if the kernel cannot have such a one; `geometry` is
  * the launcher's own. */
