@@ -29,7 +29,7 @@ int rwkv6_cl_choose_pieces(const rwkv6_device *device, const rwkv6_problem *prob
   if (device->info.kind != RWKV6_KIND_OPENCL_GPU || problem->segment_length) return 1;
   const int64_t count = rwkv6_cl_units_count(problem, segments), room = problem->tokens / (how->granule * count);
   const followed units = {segments.length, (count - problem->sequences) * problem->heads * how->tiles,
-                          (rwkv6_problem_longest(problem) - segments.least) / segments.length};
+                          rwkv6_cl_units_of(rwkv6_problem_longest(problem), segments) - 1};
   if ((double)units.busy > MOST_BUSY * (double)rwkv6_cl_wanted_groups(device, how->each)) return 1;
   int best = 1;
   double least = (1 - LEAST_GAIN) * cost_of(device, how->each, units, 1);

@@ -19,15 +19,16 @@ static int64_t checkpoints_of(int64_t length, int64_t span) {
   return span && length ? (length - 1) / span : 0;
 }
 
-static int64_t segments_of(int64_t length, rwkv6_cl_segments segments) {
+int64_t rwkv6_cl_units_of(int64_t length, rwkv6_cl_segments segments) {
   if (!segments.length || length <= segments.length) return 1;
   return length / segments.length + (length % segments.length >= segments.least);
 }
 
 int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, rwkv6_cl_segments segments) {
-  if (!problem->cu_seqlens) return problem->sequences * segments_of(problem->tokens / problem->sequences, segments);
+  if (!problem->cu_seqlens) return problem->sequences * rwkv6_cl_units_of(problem->tokens / problem->sequences, segments);
   int64_t count = 0;
-  for (int64_t n = 0; n < problem->sequences; n++) count += segments_of(rwkv6_problem_sequence(problem, n).length, segments);
+  for (int64_t n = 0; n < problem->sequences; n++)
+    count += rwkv6_cl_units_of(rwkv6_problem_sequence(problem, n).length, segments);
   return count;
 }
 
@@ -40,7 +41,7 @@ int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, rwkv6_cl_segments se
 static void add_sequence(const rwkv6_problem *problem, int64_t n, rwkv6_cl_segments segments, int64_t span,
                          int64_t window_steps, unit_row *rows, rwkv6_cl_units *units) {
   const rwkv6_sequence s = rwkv6_problem_sequence(problem, n);
-  const int64_t count = segments_of(s.length, segments);
+  const int64_t count = rwkv6_cl_units_of(s.length, segments);
   rows[n].s[6] = units->count;
   rows[n].s[7] = units->count + count - 1;
   for (int64_t i = 0; i < count; i++) {
@@ -107,7 +108,7 @@ static rwkv6_status make_table(const rwkv6_device *device, const rwkv6_problem *
 static void describe_equal(const rwkv6_problem *problem, rwkv6_cl_segments segments, int64_t span, int64_t window_steps,
                            rwkv6_cl_units *units) {
   const int64_t length = problem->tokens / problem->sequences;
-  const int64_t count = segments_of(length, segments);
+  const int64_t count = rwkv6_cl_units_of(length, segments);
   const int64_t full = count > 1 ? segments.length : length;
   const int64_t last = length - (count - 1) * full;
   const int64_t each_full = checkpoints_of(full, span);

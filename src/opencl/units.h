@@ -26,6 +26,8 @@ typedef struct rwkv6_cl_segments {
 
 extern const rwkv6_cl_segments rwkv6_cl_unsplit;
 
+/* Of one sequence of so many tokens, and of the batch. */
+int64_t rwkv6_cl_units_of(int64_t length, rwkv6_cl_segments segments);
 int64_t rwkv6_cl_units_count(const rwkv6_problem *problem, rwkv6_cl_segments segments);
 /* At least as many steps as the longest unit has, without a table being made: what windows are chosen by. */
 int64_t rwkv6_cl_longest_unit(const rwkv6_problem *problem, rwkv6_cl_segments segments);
